@@ -1,0 +1,134 @@
+"""What every command shares: parsing flags, its exit statuses, and a quiet start of TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from absl import flags
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+_HELP_FLAGS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
+# Lines of the runtime's own logger, which no setting silences before it is initialised.
+_RUNTIME_LINE = re.compile(r"[IWE]\d{4} \d\d:|[IWE]0000 00:|WARNING: All log messages before absl")
+
+
+def run(main: Callable[[], None], summary: str, module: str) -> NoReturn:
+    """Runs a command: parses its flags, calls it, and exits.
+
+    Args:
+        main: Reads `flags.FLAGS`.
+        summary: What the command does, for `--help`.
+        module: Name of the module that defines the command's flags.
+
+    Exit status 0 when all is done, 2 for a mistake in input, 1 for a failure of the work, 130
+    when interrupted; what is done by then stays.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
+        print(f"{summary}\n\nflags:\n{flags.FLAGS.module_help(module)}")
+        sys.exit(0)
+    with refusing_bad_input():
+        parse_flags(sys.argv)
+    # A scheduler's polite end is the same as the user's.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("Interrupted. The same command goes on from here.", INTERRUPTED)
+    sys.exit(0)
+
+
+def parse_flags(argv: Sequence[str]) -> None:
+    """Parses the command line into `flags.FLAGS`; it overrides what its flag files say.
+
+    Raises:
+        ValueError: If a flag is unknown or has a value it cannot have, or if arguments are left
+            over.
+    """
+    files = [argument for argument in argv[1:] if re.match("--?flagfile=", argument)]
+    others = [argument for argument in argv[1:] if argument not in files]
+    try:
+        leftover = flags.FLAGS([argv[0], *files, *others])[1:]
+    except flags.Error as error:
+        raise ValueError(f"{error} Pass --help for the list of flags.") from error
+    if leftover:
+        raise ValueError(
+            "Every setting is a flag, --name=value. "
+            f"Received: {' '.join(leftover)!r}. Pass --help for the list of flags."
+        )
+
+
+def flag_file(module: str, paths: Mapping[str, Path]) -> str:
+    """Returns a flag file that repeats the run: every flag of `module` with its value.
+
+    Args:
+        module: Name of the module that defines the flags.
+        paths: Values for flags that name a place, which must not depend on where a command runs.
+    """
+    lines = [f"--{name}={path}" for name, path in paths.items()]
+    for flag in flags.FLAGS.flags_by_module_dict()[module]:
+        if flag.name not in paths:
+            lines += flag.serialize().splitlines()
+    return "\n".join(sorted(filter(None, lines))) + "\n"
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Ends the command with one line on standard error."""
+    print(" ".join(message.split()), file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def refusing_bad_input() -> Iterator[None]:
+    """Ends the command with status 2 and the error's one line where the block finds bad input."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        fail(f"ERROR: {error}", BAD_INPUT)
+
+
+def start_tensorflow(deterministic: bool = False) -> None:
+    """Imports TensorFlow and finds its devices, without the runtime's own remarks.
+
+    Args:
+        deterministic: Whether the same inputs must give the same bits, at some cost in speed.
+    """
+    with _without_runtime_lines():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        tf.constant(0.0)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def _without_runtime_lines() -> Iterator[None]:
+    # The runtime writes to the descriptor itself, past sys.stderr.
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines():
+                if not _RUNTIME_LINE.match(line):
+                    print(line, file=sys.stderr)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

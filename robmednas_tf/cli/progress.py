@@ -1,0 +1,142 @@
+"""Progress on the terminal: one line that changes, or plain lines where the output is a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TextIO
+
+from robmednas_tf.search.trials import COMPLETED, TrialRecord, best
+
+
+class ConsoleProgress:
+    """Tells of a search's trials: trial, epoch, score, best so far and time left.
+
+    Args:
+        num_trials: Trials the search is to complete.
+        epochs: Epochs a trial.
+        objective: Name of the objective.
+        direction: "max" or "min".
+        records: Trials that were there before.
+        stream: Where to write; changing lines only where it is a terminal.
+    """
+
+    def __init__(
+        self,
+        num_trials: int,
+        epochs: int,
+        objective: str,
+        direction: str,
+        records: Iterable[TrialRecord] = (),
+        stream: TextIO | None = None,
+    ):
+        self._stream = stream or sys.stdout
+        self._live = self._stream.isatty()
+        self._num_trials, self._epochs = num_trials, epochs
+        self._objective, self._direction = objective, direction
+        self._records = {record.trial_id: record for record in records}
+        self._durations: list[float] = []
+        self._started = time.monotonic()
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Says which trial begins."""
+        self._started = time.monotonic()
+        self._show(f"{self._place()}: building")
+
+    def epoch_ended(self, record: TrialRecord, epoch: int, val_loss: float) -> None:
+        """Says how far the trial is, where lines can change."""
+        self._show(
+            f"{self._place()}: epoch {epoch}/{self._epochs}, validation loss {val_loss:.5f}, "
+            f"{self._best()}, {self._left(epoch)}"
+        )
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Says what became of the trial."""
+        place = self._place()
+        self._records[record.trial_id] = record
+        seconds = time.monotonic() - self._started
+        if record.status != COMPLETED:
+            self._say(f"{place}: failed: {record.message}")
+            return
+        self._durations.append(seconds)
+        size = record.details.get("parameters", 0)
+        self._say(
+            f"{place}: {self._objective} {record.score:.4f} in {seconds:.0f} s "
+            f"(depth {record.details.get('depth')}, {size:,} parameters, {record.source}), "
+            f"{self._best()}, {self._left(0)}"
+        )
+
+    def _place(self) -> str:
+        return f"Trial {min(self._num_completed() + 1, self._num_trials)}/{self._num_trials}"
+
+    def _num_completed(self) -> int:
+        return sum(record.status == COMPLETED for record in self._records.values())
+
+    def _best(self) -> str:
+        top = best(self._records.values(), self._direction)
+        return f"best so far {top[0].score:.4f}" if top else "no score so far"
+
+    def _left(self, epoch: int) -> str:
+        remaining = self._num_trials - self._num_completed() - epoch / self._epochs
+        if self._durations:
+            seconds = remaining * sum(self._durations) / len(self._durations)
+        elif epoch:
+            seconds = remaining * (time.monotonic() - self._started) * self._epochs / epoch
+        else:
+            return "time left unknown"
+        return f"about {format_seconds(seconds)} left"
+
+    def _show(self, text: str) -> None:
+        if self._live:
+            self._stream.write(f"\r\033[K{text}")
+            self._stream.flush()
+
+    def _say(self, text: str) -> None:
+        start = "\r\033[K" if self._live else ""
+        self._stream.write(f"{start}{text}\n")
+        self._stream.flush()
+
+
+class StepLine:
+    """Tells of one piece of work in steps of about the same length.
+
+    Args:
+        title: What is being done.
+        num_steps: Steps at most.
+        stream: Where to write; changing lines only where it is a terminal.
+    """
+
+    def __init__(self, title: str, num_steps: int, stream: TextIO | None = None):
+        self._stream = stream or sys.stdout
+        self._title, self._num_steps, self._done = title, num_steps, 0
+        self._started = time.monotonic()
+        if not self._stream.isatty():
+            self._stream.write(f"{title}\n")
+            self._stream.flush()
+
+    def step(self, what: str) -> None:
+        """Says that one more step is done, and which."""
+        self._done += 1
+        if self._stream.isatty():
+            spent = time.monotonic() - self._started
+            left = format_seconds(spent * (self._num_steps - self._done) / self._done)
+            self._stream.write(
+                f"\r\033[K{self._title}: {self._done}/{self._num_steps}, {what}, about {left} left"
+            )
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Says that the work is done, and how long it took."""
+        start = "\r\033[K" if self._stream.isatty() else ""
+        spent = format_seconds(time.monotonic() - self._started)
+        self._stream.write(f"{start}{self._title}: {self._done} done in {spent}\n")
+        self._stream.flush()
+
+
+def format_seconds(seconds: float) -> str:
+    """Returns a duration in words a person reads: `45 s`, `3 min`, `2 h 10 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,97 @@
+"""`run_search.py`: from a cohort to a robust U-Net, exported and reported.
+
+Nothing here imports TensorFlow before the flags and the cohort's files are checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from typing import NoReturn
+
+from robmednas_tf.cli import command, search_flags
+from robmednas_tf.cli.search_flags import SearchSettings, settings_from_flags
+from robmednas_tf.config import PHANTOM
+from robmednas_tf.data.cohort import (
+    Cohort,
+    Split,
+    num_subjects_for_search,
+    open_folder,
+    open_phantom,
+    split_cohort,
+    split_search,
+)
+from robmednas_tf.files import locked_folder
+
+SUMMARY = """\
+Searches for a U-Net that synthesises CT from MR and stays accurate under attack.
+
+  python run_search.py --oracle bayesian                  quick start on made-up heads
+  python run_search.py --data=FOLDER --output_dir=RUN     your own paired volumes
+  python run_search.py --flagfile=configs/paper.cfg --data=FOLDER    the paper's numbers
+
+The same command in the same --output_dir goes on where it was."""
+
+
+def run() -> NoReturn:
+    """Runs the command on the process's arguments."""
+    command.run(main, SUMMARY, search_flags.__name__)
+
+
+def main() -> None:
+    """Checks what can be checked, then searches."""
+    with command.refusing_bad_input():
+        settings = settings_from_flags()
+        cohort = open_cohort(settings)
+        splits = split(settings, cohort)
+        cohort.check()
+        held = contextlib.ExitStack()
+        held.enter_context(locked_folder(settings.output_dir))
+    with held:
+        greet(settings)
+        command.start_tensorflow(settings.deterministic)
+        from robmednas_tf.cli.search_run import SearchRun
+
+        SearchRun(settings, cohort, *splits, command=repeat_command(settings)).run()
+
+
+def open_cohort(settings: SearchSettings) -> Cohort:
+    """Opens the folder, or as many phantoms as the search and its test subjects need."""
+    data = settings.data
+    if data.data != PHANTOM:
+        return open_folder(data.data, data.ct_bias)
+    return open_phantom(
+        num_subjects_for_search(settings.search.num_subjects),
+        (data.image_size, data.image_size, data.slices_per_subject),
+        settings.search.seed,
+    )
+
+
+def split(settings: SearchSettings, cohort: Cohort) -> tuple[Split, Split]:
+    """Splits the cohort, and draws the search's sub-dataset from its training subjects."""
+    whole = split_cohort(cohort.names, settings.search.seed)
+    return whole, split_search(whole.train, settings.search.num_subjects, settings.search.seed)
+
+
+def greet(settings: SearchSettings) -> None:
+    """Says what is about to be done and, on the phantom, how to do the real thing."""
+    search, space = settings.search, settings.space
+    print(
+        f"Searching {space.size:.3g} architectures with {search.num_trials} trials of "
+        f"{settings.training.epochs} epochs ({search.oracle}); score: {search.objective}, "
+        f"FGSM epsilon {search.epsilon:g}.",
+        flush=True,
+    )
+    if settings.data.data == PHANTOM:
+        print(
+            "No --data given: a quick start on made-up heads. For your own volumes: "
+            "--data=FOLDER. For the paper's protocol: --flagfile=configs/paper.cfg --data=FOLDER.",
+            flush=True,
+        )
+
+
+def repeat_command(settings: SearchSettings) -> str:
+    """Returns the command line that repeats the run from its own record of flags."""
+    script = sys.argv[0] or "run_search.py"
+    return shlex.join(["python", script, f"--flagfile={settings.output_dir / 'flags.cfg'}"])

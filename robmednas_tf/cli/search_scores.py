@@ -1,0 +1,79 @@
+"""The score table of a search's report: the winner beside what it has to be held against."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from robmednas_tf.data.slices import PreparedSubject, read_slices
+from robmednas_tf.evaluation.inference import AttackedInference, summarize
+from robmednas_tf.evaluation.lookup import LookupTable
+from robmednas_tf.evaluation.metrics import VolumeMetrics
+from robmednas_tf.report.contents import ScoreGroup, ScoreRow
+from robmednas_tf.search.hypermodel import SearchData
+from robmednas_tf.search.trials import COMPLETED, TrialRecord
+
+
+def score_groups(
+    data: SearchData,
+    held_out: Sequence[PreparedSubject],
+    inference: AttackedInference,
+    winner: TrialRecord,
+    records: Sequence[TrialRecord],
+) -> list[ScoreGroup]:
+    """Scores the final model and the look-up table on both groups of test subjects.
+
+    Args:
+        data: The search's sub-dataset; the look-up table is fitted on its training subjects.
+        held_out: Test subjects that served for nothing else.
+        inference: The final model under attack.
+        winner: The trial that it comes from.
+        records: All trials.
+
+    Returns:
+        The search's test subjects, with the winner's and the median trial beside; then the
+        held-out ones.
+    """
+    table = LookupTable.fit(pair for subject in data.train for pair in read_slices(subject))
+
+    def rows(subjects: Sequence[PreparedSubject]) -> list[ScoreRow]:
+        final = summarize([inference.score(subject) for subject in subjects])
+        look_up = summarize([_table_scores(table, subject) for subject in subjects])
+        return [ScoreRow("Final model", final), ScoreRow("Intensity look-up table", look_up)]
+
+    searched, kept = rows(data.test), rows(held_out)
+    trials = [
+        ScoreRow("Best trial", winner.metrics),
+        ScoreRow("Median of all trials", _medians(records)),
+    ]
+    return [
+        ScoreGroup(
+            "Search's test subjects",
+            "used to choose the winner",
+            [subject.name for subject in data.test],
+            [searched[0], *trials, searched[1]],
+        ),
+        ScoreGroup(
+            "Held-out test subjects",
+            "used for nothing but this table",
+            [subject.name for subject in held_out],
+            kept,
+        ),
+    ]
+
+
+def _table_scores(table: LookupTable, subject: PreparedSubject):
+    metrics = VolumeMetrics()
+    for mr, ct_hu in read_slices(subject):
+        metrics.update(ct_hu, table.predict(mr))
+    return {"clean": metrics.result()}
+
+
+def _medians(records: Sequence[TrialRecord]) -> dict[str, float]:
+    scored = [record.metrics for record in records if record.status == COMPLETED]
+    medians = {}
+    for name in scored[0]:
+        values = [metrics[name] for metrics in scored if not math.isnan(metrics[name])]
+        medians[name] = statistics.median(values) if values else math.nan
+    return medians

@@ -1,0 +1,136 @@
+"""The settings of a run, one frozen dataclass a topic, checked when they are made.
+
+The defaults are the quick start's; `configs/paper.cfg` holds the paper's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from robmednas_tf.evaluation.regions import REGIONS
+
+PHANTOM = "phantom"
+
+
+def _objectives() -> dict[str, str]:
+    names = [""] + [f"_{region}" for region in REGIONS]
+    directions = {"dice": "max", "mae": "min"}
+    return {
+        f"{condition}_{metric}{name}": direction
+        for condition in ("adversarial", "clean")
+        for metric, direction in directions.items()
+        for name in names
+    }
+
+
+# Every metric of a trial that a search can optimise, and its direction. Without a region's name it
+# is the mean over the four regions.
+OBJECTIVES = _objectives()
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which slices a run sees.
+
+    Attributes:
+        data: Folder in the SynthRAD2023 layout, or `phantom`.
+        image_size: Slices are padded or cropped to this many pixels a side.
+        slices_per_subject: At most this many axial slices of each subject, evenly spread; 0 for
+            all. Of the phantom, how many it has.
+        ct_bias: Added to the CT files' values to make them HU.
+        cache_dir: Folder of the prepared slices.
+    """
+
+    data: str
+    image_size: int
+    slices_per_subject: int
+    ct_bias: float
+    cache_dir: Path
+
+    def __post_init__(self) -> None:
+        _require_at_least(("image_size", self.image_size, 8))
+        _require_at_least(("slices_per_subject", self.slices_per_subject, 0))
+        if self.data == PHANTOM and self.slices_per_subject < 8:
+            raise ValueError(
+                "The phantom needs at least 8 slices: set --slices_per_subject. "
+                f"Received: {self.slices_per_subject}."
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained: MSE on normalised CT, Adam with AMSGrad.
+
+    Attributes:
+        epochs: Passes over the training slices, at most.
+        batch_size: Slices a step.
+        learning_rate: Adam's step size.
+        patience: Epochs without a lower validation loss before training stops; 0 never stops.
+        kernel_initializer: Keras's name of the convolutions' initializer.
+        start_at_mean: Start the last layer as the training CTs' mean instead of at random.
+        weight_averaging: Decay of the running average of the weights that is validated, kept and
+            evaluated, in [0, 1); 0 uses the weights themselves.
+
+    Source: paper sections 2.2 and 2.3.
+    """
+
+    epochs: int
+    batch_size: int = 6
+    learning_rate: float = 1e-3
+    patience: int = 0
+    kernel_initializer: str = "he_normal"
+    start_at_mean: bool = True
+    weight_averaging: float = 0.96
+
+    def __post_init__(self) -> None:
+        _require_at_least(("epochs", self.epochs, 1), ("batch_size", self.batch_size, 1))
+        _require_at_least(("patience", self.patience, 0))
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be > 0. Received: {self.learning_rate}.")
+        if not 0 <= self.weight_averaging < 1:
+            raise ValueError(
+                f"weight_averaging must be in [0, 1). Received: {self.weight_averaging}."
+            )
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How a search proposes and scores candidates.
+
+    Attributes:
+        oracle: Name of the rule that proposes candidates.
+        num_trials: Candidates that are trained and scored.
+        objective: Key of `OBJECTIVES`.
+        epsilon: L-infinity size of the attack that scores, in z-score units.
+        num_subjects: Subjects of the sub-dataset, parted 4:1:1.
+        keep_models: Best trials whose weights stay on disk.
+        seed: Seed of everything random.
+
+    Source: paper section 2.2.
+    """
+
+    oracle: str
+    num_trials: int
+    objective: str
+    epsilon: float
+    num_subjects: int
+    keep_models: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        _require_at_least(("num_trials", self.num_trials, 1), ("keep_models", self.keep_models, 1))
+        _require_at_least(("num_subjects", self.num_subjects, 3), ("seed", self.seed, 0))
+        if self.objective not in OBJECTIVES:
+            raise ValueError(
+                f"objective must be one of {sorted(OBJECTIVES)}. Received: {self.objective!r}."
+            )
+        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ValueError(f"epsilon must be >= 0. Received: {self.epsilon}.")
+
+
+def _require_at_least(*rules: tuple[str, int, int]) -> None:
+    for name, value, least in rules:
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}. Received: {value}.")

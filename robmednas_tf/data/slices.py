@@ -1,0 +1,246 @@
+"""Axial slices as tf.data: each subject prepared once on disk, then streamed.
+
+A prepared subject is one TFRecord file, a record a slice: the z-scored MR and the CT in HU as
+float32, row by row. A small JSON file beside it, written last, says what the records must be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from robmednas_tf.data.cohort import Pair, Subject
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.intensities import AIR_HU, CT_MEAN_HU, CT_SCALE_HU, zscore
+from robmednas_tf.evaluation.regions import REGIONS
+from robmednas_tf.files import replaced_atomically, write_json
+
+# Raise it when the records change: caches made before are then made anew.
+_FORMAT = 1
+_CYCLE_LENGTH = 8
+_SHUFFLED_SLICES = 512
+_SHUFFLED_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class PreparedSubject:
+    """One subject's slices on disk.
+
+    Attributes:
+        name: The subject.
+        path: The TFRecord file.
+        image_size: Height and width of the slices, in pixels.
+        num_slices: Number of slices, from inferior to superior.
+        num_bytes: Size of the file.
+        checksum: CRC-32 of the file.
+        mean_ct_hu: Mean of the CT over all slices.
+        voxels: Number of voxels of each region.
+        cropped: Share of the head's voxels that cropping to `image_size` cut away.
+    """
+
+    name: str
+    path: Path
+    image_size: int
+    num_slices: int
+    num_bytes: int
+    checksum: int
+    mean_ct_hu: float
+    voxels: dict[str, int]
+    cropped: float
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the file is there, whole and unaltered."""
+        return (
+            self.path.is_file()
+            and self.path.stat().st_size == self.num_bytes
+            and _crc32(self.path) == self.checksum
+        )
+
+
+class SliceCache:
+    """Prepared subjects in a folder, made where they are missing or damaged.
+
+    Args:
+        folder: Holds any number of cohorts: files are keyed by content and settings.
+        image_size: Slices are padded or cropped to this many pixels a side.
+        slices_per_subject: At most this many slices a subject, evenly spread; 0 for all.
+    """
+
+    def __init__(self, folder: Path, image_size: int, slices_per_subject: int = 0):
+        self.folder = Path(folder)
+        self.image_size = image_size
+        self.slices_per_subject = slices_per_subject
+
+    def key(self, subject: Subject) -> str:
+        """Returns the digest of all that a prepared subject depends on."""
+        parts = [_FORMAT, subject.digest(), self.image_size, self.slices_per_subject]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+    def prepare(self, subject: Subject) -> PreparedSubject:
+        """Returns the subject's slices, prepared now unless an intact file is there.
+
+        Raises:
+            ValueError: If the subject's files break a rule.
+        """
+        stem = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', subject.name)}-{self.key(subject)}"
+        path = self.folder / f"{stem}.tfrecord"
+        prepared = _read_note(path, subject.name)
+        if prepared is None or not prepared.is_intact:
+            prepared = self._write(subject, path)
+        return prepared
+
+    def _write(self, subject: Subject, path: Path) -> PreparedSubject:
+        pair = subject.read()
+        grid = SliceGrid.of(pair.mr.shape, pair.affine, self.image_size)
+        mr, ct = self._slices(pair, grid)
+        with replaced_atomically(path) as temporary:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for mr_slice, ct_slice in zip(mr, ct, strict=True):
+                    writer.write(mr_slice.tobytes() + ct_slice.tobytes())
+            prepared = PreparedSubject(
+                name=subject.name,
+                path=path,
+                image_size=self.image_size,
+                num_slices=len(mr),
+                num_bytes=temporary.stat().st_size,
+                checksum=_crc32(temporary),
+                mean_ct_hu=float(ct.mean(dtype=np.float64)),
+                voxels={name: int(region.contains(ct).sum()) for name, region in REGIONS.items()},
+                cropped=_cropped_share(pair.ct, grid),
+            )
+        values = asdict(prepared)
+        del values["name"], values["path"]
+        write_json(_note(path), values)
+        return prepared
+
+    def _slices(self, pair: Pair, grid: SliceGrid) -> tuple[np.ndarray, np.ndarray]:
+        kept = _evenly_spread(grid.num_slices, self.slices_per_subject)
+        mr = zscore(pair.mr)
+        return (
+            grid.to_slices(mr, fill=float(mr.min()))[kept].astype("<f4"),
+            grid.to_slices(pair.ct, fill=AIR_HU)[kept].astype("<f4"),
+        )
+
+
+def training_batches(
+    subjects: Sequence[PreparedSubject], batch_size: int, seed: int
+) -> tf.data.Dataset:
+    """Streams shuffled batches of the subjects' slices, in another order each epoch.
+
+    Memory does not grow with the number of subjects: a few files are read at a time, and slices
+    are shuffled within a window.
+
+    Args:
+        subjects: At least one.
+        batch_size: Slices a batch; an epoch's last may hold fewer.
+        seed: One seed, one sequence of epochs.
+
+    Returns:
+        Batches `(mr, ct)`, float32 `(batch, height, width, 1)`: z-scored MR, normalised CT.
+    """
+    size = subjects[0].image_size
+    window = min(_SHUFFLED_SLICES, _SHUFFLED_BYTES // (8 * size * size))
+    paths = tf.data.Dataset.from_tensor_slices([str(subject.path) for subject in subjects])
+    slices = (
+        paths.shuffle(len(subjects), seed=seed)
+        .interleave(tf.data.TFRecordDataset, cycle_length=_CYCLE_LENGTH, block_length=1)
+        .shuffle(window, seed=seed + 1)
+    )
+    return _batched(slices, subjects, batch_size, _normalized)
+
+
+def ordered_batches(subjects: Sequence[PreparedSubject], batch_size: int) -> tf.data.Dataset:
+    """Streams the subjects' slices in order, in `training_batches`' units."""
+    return _batched(_ordered(subjects), subjects, batch_size, _normalized)
+
+
+def hu_batches(subject: PreparedSubject, batch_size: int) -> tf.data.Dataset:
+    """Streams one subject's slices in order, the CT in exact HU rather than normalised."""
+    return _batched(_ordered([subject]), [subject], batch_size, lambda mr, ct: (mr, ct))
+
+
+def read_slices(subject: PreparedSubject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields one subject's slices in order as arrays: z-scored MR and CT in HU."""
+    for mr, ct in hu_batches(subject, 1).as_numpy_iterator():
+        yield mr[0, ..., 0], ct[0, ..., 0]
+
+
+def mean_normalized_ct(subjects: Iterable[PreparedSubject]) -> float:
+    """Returns the mean of the subjects' normalised CT, over all their pixels."""
+    counts = [(subject.num_slices, subject.mean_ct_hu) for subject in subjects]
+    mean_hu = sum(count * mean for count, mean in counts) / sum(count for count, _ in counts)
+    return (mean_hu - CT_MEAN_HU) / CT_SCALE_HU
+
+
+def _ordered(subjects: Sequence[PreparedSubject]) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset([str(subject.path) for subject in subjects])
+
+
+def _batched(
+    records: tf.data.Dataset,
+    subjects: Sequence[PreparedSubject],
+    batch_size: int,
+    scale: Callable[[tf.Tensor, tf.Tensor], Any],
+) -> tf.data.Dataset:
+    size = subjects[0].image_size
+
+    def decode(batch: tf.Tensor) -> Any:
+        values = tf.reshape(tf.io.decode_raw(batch, tf.float32), [-1, 2, size, size, 1])
+        return scale(values[:, 0], values[:, 1])
+
+    num_slices = sum(subject.num_slices for subject in subjects)
+    return (
+        records.batch(batch_size)
+        .map(decode)
+        .apply(tf.data.experimental.assert_cardinality(-(-num_slices // batch_size)))
+        .prefetch(2)
+    )
+
+
+def _normalized(mr: tf.Tensor, ct: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return mr, (ct - CT_MEAN_HU) / CT_SCALE_HU
+
+
+def _evenly_spread(available: int, wanted: int) -> np.ndarray:
+    if wanted == 0 or wanted >= available:
+        return np.arange(available)
+    return ((np.arange(wanted) + 0.5) * available / wanted).astype(int)
+
+
+def _cropped_share(ct: np.ndarray, grid: SliceGrid) -> float:
+    if not grid.crops:
+        return 0.0
+    inside = REGIONS["brain"].contains(ct)
+    kept = grid.to_slices(inside, fill=0).sum()
+    return 1 - float(kept) / max(1, int(inside.sum()))
+
+
+def _note(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _read_note(path: Path, name: str) -> PreparedSubject | None:
+    try:
+        values = json.loads(_note(path).read_text(encoding="utf-8"))
+        return PreparedSubject(name=name, path=path, **values)
+    except (OSError, ValueError, TypeError):
+        # Missing, damaged or of another form: all the same, the subject is prepared anew.
+        return None
+
+
+def _crc32(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum

@@ -1,0 +1,112 @@
+"""Scoring a network on whole subjects, clean and under attack.
+
+Source: paper sections 2.2 and 2.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from robmednas_tf.attacks.fgsm import attack_function
+from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
+from robmednas_tf.data.slices import PreparedSubject, hu_batches
+from robmednas_tf.evaluation.metrics import RegionScore, VolumeMetrics, mean_over_regions
+from robmednas_tf.evaluation.regions import REGIONS
+
+CONDITIONS = ("clean", "adversarial")
+
+# A subject's scores: condition -> region -> score.
+Scores = Mapping[str, Mapping[str, RegionScore]]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One slice and what a network makes of it, each array float32 `(height, width)`.
+
+    Attributes:
+        subject: The subject's name.
+        slice_index: The slice's place among the subject's slices.
+        mr: z-scored MR.
+        attacked_mr: The same under attack.
+        ct: CT in HU.
+        synthetic_ct: Prediction from `mr` in HU.
+        attacked_synthetic_ct: Prediction from `attacked_mr` in HU.
+    """
+
+    subject: str
+    slice_index: int
+    mr: np.ndarray
+    attacked_mr: np.ndarray
+    ct: np.ndarray
+    synthetic_ct: np.ndarray
+    attacked_synthetic_ct: np.ndarray
+
+
+class AttackedInference:
+    """Predicts batches clean and under FGSM; the clean pass is shared with the attack's gradient.
+
+    Args:
+        model: From MR slices to normalised CT slices.
+        epsilon: L-infinity size of the attack, in z-score units, >= 0.
+        batch_size: Slices a batch.
+    """
+
+    def __init__(self, model: keras.Model, epsilon: float, batch_size: int = 6):
+        self._attack = attack_function(model, epsilon)
+        self._batch_size = batch_size
+
+    def score(self, subject: PreparedSubject) -> Scores:
+        """Scores a subject's whole volume, slice by slice."""
+        metrics = {condition: VolumeMetrics() for condition in CONDITIONS}
+        for mr, ct_hu in hu_batches(subject, self._batch_size).as_numpy_iterator():
+            clean, _, attacked = self._attack(mr, normalize_ct(ct_hu))
+            metrics["clean"].update(ct_hu, denormalize_ct(clean))
+            metrics["adversarial"].update(ct_hu, denormalize_ct(attacked))
+        return {condition: metrics[condition].result() for condition in CONDITIONS}
+
+    def panel(self, subject: PreparedSubject, slice_index: int) -> Panel:
+        """Predicts one slice of a subject, for a figure."""
+        slices = hu_batches(subject, 1).skip(slice_index)
+        mr, ct_hu = next(slices.as_numpy_iterator())
+        clean, attacked_mr, attacked = self._attack(mr, normalize_ct(ct_hu))
+        return Panel(
+            subject.name,
+            slice_index,
+            mr=mr[0, ..., 0],
+            attacked_mr=np.asarray(attacked_mr)[0, ..., 0],
+            ct=ct_hu[0, ..., 0],
+            synthetic_ct=denormalize_ct(clean)[0, ..., 0],
+            attacked_synthetic_ct=denormalize_ct(attacked)[0, ..., 0],
+        )
+
+
+def summarize(scores: Sequence[Scores]) -> dict[str, float]:
+    """Averages subjects' scores into named metrics.
+
+    Args:
+        scores: One of each subject, at least one, all with the same conditions.
+
+    Returns:
+        `{condition}_{metric}` and `{condition}_{metric}_{region}` with condition `clean` or
+        `adversarial` and metric `dice` or `mae` (HU): means over subjects, without a region also
+        over the regions. What is undefined (NaN) is left out of a mean.
+    """
+    metrics = {}
+    for condition in scores[0]:
+        overall = [mean_over_regions(score[condition]) for score in scores]
+        for place, metric in enumerate(("dice", "mae")):
+            metrics[f"{condition}_{metric}"] = _mean([means[place] for means in overall])
+            for region in REGIONS:
+                values = [getattr(score[condition][region], metric) for score in scores]
+                metrics[f"{condition}_{metric}_{region}"] = _mean(values)
+    return metrics
+
+
+def _mean(values: Sequence[float]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return sum(defined) / len(defined) if defined else math.nan

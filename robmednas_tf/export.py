@@ -1,0 +1,80 @@
+"""A trained network as files: a Keras model of slices, and a SavedModel of whole volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from robmednas_tf.data.intensities import AIR_HU, CT_MEAN_HU, CT_SCALE_HU
+from robmednas_tf.files import replaced_atomically, replaced_folder
+
+
+def export_model(model: keras.Model, folder: Path, batch_size: int = 6) -> None:
+    """Writes `model.keras` and `saved_model/` into `folder`.
+
+    Args:
+        model: From z-scored MR slices `(batch, height, width, 1)` to normalised CT slices.
+        folder: Made where it does not exist; older files in it are replaced.
+        batch_size: Slices that the SavedModel predicts at a time.
+
+    The Keras file is `model` itself, uncompiled, and loads with no custom object. The SavedModel
+    needs TensorFlow alone. Its `serve(mr)` takes a whole MR volume, float32
+    `(slices, rows, columns)`, any intensity scale, any size: axial slices towards superior, rows
+    towards posterior, columns towards left, as SimpleITK reads an LPS image. It returns the
+    synthetic CT in HU, float32 of the same shape. What lies outside the network's grid is air.
+    """
+    bare = keras.Model(model.input, model.output, name=model.name)
+    with replaced_atomically(folder / "model.keras") as temporary:
+        bare.save(temporary)
+    archive = keras.export.ExportArchive()
+    archive.track(bare)
+    archive.add_endpoint(
+        "serve",
+        _volume_function(bare, batch_size),
+        [tf.TensorSpec((None, None, None), tf.float32, name="mr")],
+    )
+    with replaced_folder(folder / "saved_model") as temporary:
+        archive.write_out(str(temporary), verbose=False)
+
+
+def _volume_function(model: keras.Model, batch_size: int):
+    height, width = model.input_shape[1:3]
+
+    def serve(mr: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(mr)
+        zscored = _zscore(mr)
+        background = tf.reduce_min(zscored)
+        slices = _pad_or_crop(zscored, height, width, background)
+        surplus = -shape[0] % batch_size
+        slices = tf.pad(slices, [[0, surplus], [0, 0], [0, 0]])
+        batches = tf.reshape(slices, [-1, batch_size, height, width, 1])
+        predictions = tf.map_fn(lambda batch: model(batch, training=False), batches)
+        ct_hu = tf.reshape(predictions, [-1, height, width])[: shape[0]] * CT_SCALE_HU + CT_MEAN_HU
+        return _pad_or_crop(ct_hu, shape[1], shape[2], AIR_HU)
+
+    return serve
+
+
+def _zscore(mr: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(mr, tf.float64)
+    mean = tf.reduce_mean(values)
+    deviation = tf.sqrt(tf.reduce_mean(tf.square(values - mean)))
+    check = tf.debugging.assert_positive(
+        deviation, "An MR volume must be finite and not constant to be z-scored."
+    )
+    with tf.control_dependencies([check]):
+        return tf.cast((values - mean) / deviation, tf.float32)
+
+
+def _pad_or_crop(slices: tf.Tensor, height, width, fill) -> tf.Tensor:
+    # The same central pixels as `data.grid.pad_or_crop`.
+    for axis, target in ((1, height), (2, width)):
+        size = tf.shape(slices)[axis]
+        shared = tf.minimum(size, target)
+        start, before = (size - shared) // 2, (target - shared) // 2
+        slices = tf.gather(slices, tf.range(start, start + shared), axis=axis)
+        margins = tf.scatter_nd([[axis]], [[before, target - shared - before]], [3, 2])
+        slices = tf.pad(slices, margins, constant_values=fill)
+    return slices

@@ -1,0 +1,114 @@
+"""Adam with AMSGrad on all weights as one vector.
+
+Keras's optimizer adds some twenty operations for each variable to the training step's graph; on a
+U-Net of a hundred variables, tracing and optimising them takes five times as long as the rest of
+the graph, at the start of every trial. One flat vector needs those operations once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class FlatAdam(keras.optimizers.Optimizer):
+    """Adam with AMSGrad, and a running average of the weights, on one flat vector.
+
+    The updates are those of `keras.optimizers.Adam(learning_rate, amsgrad=True)`.
+
+    Args:
+        learning_rate: Step size, > 0.
+        beta_1: Decay of the mean of the gradients.
+        beta_2: Decay of the mean of their squares.
+        epsilon: Keeps the denominator from zero.
+        weight_averaging: Decay of the running average of the weights, in [0, 1); 0 keeps none.
+
+    Source: Kingma and Ba 2015; Reddi et al. 2018 (AMSGrad).
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_averaging: float = 0.0,
+        name: str = "flat_adam",
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if not 0 <= weight_averaging < 1:
+            raise ValueError(f"weight_averaging must be in [0, 1). Received: {weight_averaging}.")
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.weight_averaging = weight_averaging
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Creates the moments, each one vector as long as all `variables` together."""
+        if self.built:
+            return
+        super().build(variables)
+        self._sizes = [math.prod(variable.shape) for variable in variables]
+        length = (sum(self._sizes),)
+        self._mean = self.add_variable(length, name="mean")
+        self._square = self.add_variable(length, name="square")
+        self._largest_square = self.add_variable(length, name="largest_square")
+        if self.weight_averaging:
+            self._average = self.add_variable(length, name="average")
+            with tf.init_scope():
+                self._average.assign(_flat(variables))
+
+    def apply(
+        self,
+        grads: Sequence[tf.Tensor],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        """Updates every trainable variable from its gradient."""
+        if trainable_variables is not None:
+            self.build(list(trainable_variables))
+        variables = self._trainable_variables
+        step = tf.cast(self.iterations + 1, tf.float32)
+        gradient = _flat(grads)
+        mean = self._mean.value + (gradient - self._mean.value) * (1 - self.beta_1)
+        square = self._square.value + (gradient**2 - self._square.value) * (1 - self.beta_2)
+        largest = tf.maximum(self._largest_square.value, square)
+        rate = tf.cast(self.learning_rate, tf.float32)
+        rate *= tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        weights = _flat(variables) - rate * mean / (tf.sqrt(largest) + self.epsilon)
+        self._mean.assign(mean)
+        self._square.assign(square)
+        self._largest_square.assign(largest)
+        self._assign(weights)
+        if self.weight_averaging:
+            average = self._average.value
+            self._average.assign(average + (weights - average) * (1 - self.weight_averaging))
+        self.iterations.assign_add(1)
+
+    def swap_average(self) -> None:
+        """Exchanges the weights and their running average; twice is the identity."""
+        if not self.weight_averaging:
+            return
+        weights = _flat(self._trainable_variables)
+        self._assign(self._average.value)
+        self._average.assign(weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that build this optimizer again."""
+        return super().get_config() | {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "weight_averaging": self.weight_averaging,
+        }
+
+    def _assign(self, weights: tf.Tensor) -> None:
+        parts = tf.split(weights, self._sizes)
+        for variable, part in zip(self._trainable_variables, parts, strict=True):
+            variable.assign(tf.reshape(part, variable.shape))
+
+
+def _flat(tensors: Iterable[tf.Tensor | keras.Variable]) -> tf.Tensor:
+    return tf.concat([tf.reshape(tf.convert_to_tensor(tensor), [-1]) for tensor in tensors], axis=0)

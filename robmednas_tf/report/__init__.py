@@ -1,0 +1,1 @@
+"""Figures and tables: what a search leaves to read."""

@@ -1,0 +1,1 @@
+"""The search for robust architectures: KerasTuner oracles, hypermodel and tuner."""

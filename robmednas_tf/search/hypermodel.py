@@ -1,0 +1,191 @@
+"""The HyperModel: builds a candidate, trains it, and scores it under attack.
+
+Source: paper section 2.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+from robmednas_tf.config import TrainingConfig
+from robmednas_tf.data.slices import (
+    PreparedSubject,
+    mean_normalized_ct,
+    ordered_batches,
+    training_batches,
+)
+from robmednas_tf.evaluation.inference import AttackedInference, Scores, summarize
+from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.models.cost import estimate_cost
+from robmednas_tf.models.space import SearchSpace
+from robmednas_tf.models.unet import build_unet
+from robmednas_tf.search.failures import InfeasibleTrialError
+from robmednas_tf.search.hyperparameters import architecture_of, declare_space
+from robmednas_tf.training import FitResult, compile_model, fit
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """The sub-dataset of a search, prepared.
+
+    Attributes:
+        train: Subjects trained on.
+        validation: Subjects whose loss chooses the epoch.
+        test: Subjects that score a candidate; they take no part in training.
+    """
+
+    train: tuple[PreparedSubject, ...]
+    validation: tuple[PreparedSubject, ...]
+    test: tuple[PreparedSubject, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a slice."""
+        size = self.train[0].image_size
+        return (size, size, 1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training and scoring a candidate gave.
+
+    Attributes:
+        fit: The best epoch and the history.
+        scores: Each test subject's scores.
+        inference: The attack on the trained network, ready for more slices.
+    """
+
+    fit: FitResult
+    scores: dict[str, Scores]
+    inference: AttackedInference
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The candidate's metrics by name, as `summarize` names them, and `val_loss`."""
+        return {**summarize(list(self.scores.values())), "val_loss": self.fit.val_loss}
+
+
+class UNetHyperModel(keras_tuner.HyperModel):
+    """The candidates of a search, for KerasTuner's own tuners as well as for this project's.
+
+    Args:
+        space: The architectures that may be proposed.
+        data: The search's sub-dataset.
+        training: How a candidate is trained.
+        epsilon: L-infinity size of the attack that scores, in z-score units.
+        seed: With the architecture it fixes weights and order of slices: the same candidate
+            scores the same wherever in a search it comes up.
+        max_memory_gb: Candidates estimated to need more to train are not built; None for no limit.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: SearchData,
+        training: TrainingConfig,
+        epsilon: float,
+        seed: int = 0,
+        max_memory_gb: float | None = None,
+    ):
+        super().__init__(name="unet")
+        self.space, self.data, self.training = space, data, training
+        self.epsilon, self.seed, self.max_memory_gb = epsilon, seed, max_memory_gb
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Declares the whole space, so that nothing need be built to discover it."""
+        declare_space(hp, self.space)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds and compiles the candidate that `hp` names.
+
+        Raises:
+            InfeasibleTrialError: If its estimated memory exceeds the limit.
+        """
+        declare_space(hp, self.space)
+        return self.build_architecture(architecture_of(hp))
+
+    def build_architecture(self, architecture: Architecture) -> keras.Model:
+        """Builds and compiles a network of `architecture`.
+
+        Raises:
+            InfeasibleTrialError: If its estimated memory exceeds the limit.
+        """
+        needed_gb = self.memory_gb(architecture)
+        if self.max_memory_gb is not None and needed_gb > self.max_memory_gb:
+            raise InfeasibleTrialError(
+                f"Training needs about {needed_gb:.2f} GB, more than the limit of "
+                f"{self.max_memory_gb:.2f} GB (--max_memory_gb)."
+            )
+        bias = mean_normalized_ct(self.data.train) if self.training.start_at_mean else None
+        model = build_unet(
+            architecture,
+            self.data.input_shape,
+            kernel_initializer=self.training.kernel_initializer,
+            output_bias=bias,
+            seed=self.seed_of(architecture),
+        )
+        compile_model(model, self.training)
+        return model
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        """Trains and scores a candidate; returns its metrics, every one a possible objective."""
+        architecture = architecture_of(hp)
+        return self.train_and_score(model, architecture, callbacks).metrics
+
+    def train_and_score(
+        self,
+        model: keras.Model,
+        architecture: Architecture,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> Outcome:
+        """Trains a candidate and scores the best epoch's weights on the test subjects.
+
+        Args:
+            model: Built by `build_architecture`.
+            architecture: What it was built from.
+            callbacks: Keras callbacks of the training.
+
+        Raises:
+            InfeasibleTrialError: If memory runs out.
+            FloatingPointError: If the loss becomes NaN or infinite.
+        """
+        size = self.training.batch_size
+        try:
+            result = fit(
+                model,
+                training_batches(self.data.train, size, self.seed_of(architecture)),
+                ordered_batches(self.data.validation, size),
+                self.training,
+                callbacks,
+            )
+            inference = AttackedInference(model, self.epsilon, size)
+            scores = {subject.name: inference.score(subject) for subject in self.data.test}
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            raise InfeasibleTrialError(
+                f"Memory ran out while training: {str(error).splitlines()[0]}"
+            ) from error
+        return Outcome(result, scores, inference)
+
+    def memory_gb(self, architecture: Architecture) -> float:
+        """Estimates the peak memory of training `architecture`, in 10^9 bytes."""
+        cost = estimate_cost(architecture, self.data.input_shape)
+        return cost.training_bytes(self.training.batch_size) / 1e9
+
+    def seed_of(self, architecture: Architecture) -> int:
+        """Returns the seed of `architecture`'s weights and order of slices."""
+        text = f"{self.seed} {architecture.to_json()}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,0 +1,123 @@
+"""What makes a search the same search: the settings in its folder's `search.json`.
+
+A search goes on in a folder only under the settings it was started with, or its trials would
+not compare.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+FORMAT = 1
+
+
+def read_identity(folder: Path) -> dict[str, Any] | None:
+    """Returns what `search.json` in `folder` holds, or None where there is none yet.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: If the file is there but cannot be read.
+    """
+    path = folder / "search.json"
+    if not path.exists():
+        return None
+    try:
+        identity = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(identity, dict):
+            raise ValueError("it does not hold a JSON object")
+    except (OSError, ValueError) as error:
+        raise keras_tuner.errors.FatalValueError(
+            f"File {str(path)!r}, which says how the search was set up, cannot be read: {error}. "
+            "Restore it, or delete it to go on with these trials under the settings given now."
+        ) from error
+    return identity
+
+
+def describe_objective(objective: Any) -> Any:
+    """Returns a KerasTuner objective as JSON-ready names and directions."""
+    if hasattr(objective, "objectives"):
+        return [describe_objective(each) for each in objective.objectives]
+    return {"name": objective.name, "direction": objective.direction}
+
+
+def as_json(values: Any) -> Any:
+    """Returns `values` as they read back from JSON, tuples as lists.
+
+    Raises:
+        ValueError: If they are not ready for JSON.
+    """
+    try:
+        return json.loads(json.dumps(values, allow_nan=False))
+    except TypeError as error:
+        raise ValueError(f"A search's settings must be ready for JSON: {error}.") from error
+
+
+def refuse_differences(saved: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuses to go on in a folder under other settings than it was started with.
+
+    Args:
+        saved: Settings in the folder.
+        now: Settings given now; only these keys are compared.
+        folder: The search's folder.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: If they differ, naming each that does with both values.
+    """
+    differences = list(_differences(saved, now))
+    if differences:
+        raise keras_tuner.errors.FatalValueError(
+            f"The search in {str(folder)!r} was started with other settings. "
+            f"{'; '.join(differences)}. Give another --output_dir, or the folder's settings."
+        )
+
+
+def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in now.items():
+        before = saved.get(key)
+        if before == value:
+            continue
+        if key == "space":
+            yield _space_difference(before or [], value)
+        elif key == "settings":
+            yield from _setting_differences(before or {}, value)
+        else:
+            yield f"{key}: {_shown(before)} in the folder, {_shown(value)} now"
+
+
+def _setting_differences(
+    saved: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
+    for key in sorted({*saved, *now}):
+        before, after = saved.get(key, _ABSENT), now.get(key, _ABSENT)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _setting_differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            yield f"{prefix}{key}: {_shown(before)} in the folder, {_shown(after)} now"
+
+
+def _space_difference(saved: list[Any], now: list[Any]) -> str:
+    pairs = itertools.zip_longest(saved, now)
+    before, after = next((pair for pair in pairs if pair[0] != pair[1]), (None, None))
+    counts = f"space: {len(saved)} hyperparameters in the folder, {len(now)} now"
+    return f"{counts}, first apart at {_hyperparameter(before)} in the folder, " + (
+        f"{_hyperparameter(after)} now"
+    )
+
+
+def _hyperparameter(config: Mapping[str, Any] | None) -> str:
+    if config is None:
+        return "nothing"
+    rest = {key: value for key, value in config["config"].items() if key != "name"}
+    return f"{config['class_name']} {config['config']['name']!r} {_shown(rest)}"
+
+
+_ABSENT = object()
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is _ABSENT else json.dumps(value)

@@ -1,0 +1,219 @@
+"""A KerasTuner oracle that keeps its trials on disk and can be stopped at any moment.
+
+`RecordedOracle` starts and ends trials; the rule that it proposes them by is its subclass's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+import time
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from robmednas_tf.search import tracking
+from robmednas_tf.search.failures import reason_of, setup_fault
+from robmednas_tf.search.folder_oracle import FolderOracle
+from robmednas_tf.search.locking import locked
+from robmednas_tf.search.sampling import Values, key_of, untried
+from robmednas_tf.search.trials import FAILED, RUNNING, TrialRecord, id_of
+
+
+class RecordedOracle(FolderOracle):
+    """Base of this project's oracles: the trials on disk are the one source of truth.
+
+    A subclass sets `name` and gives `propose`. Trials lie in `<directory>/<project_name>/trials`,
+    the settings under which they compare in `search.json` beside them.
+
+    Args:
+        objective: As in `keras_tuner.Oracle`.
+        max_trials: Trials to complete, > 0, or None without a limit. Failed ones do not count.
+            It may differ when a search goes on.
+        hyperparameters: The search space, as in `keras_tuner.Oracle`.
+        seed: The search's seed, >= 0; 0 is a seed like any other.
+        settings: Whatever else has to be the same when the search goes on, ready for JSON.
+        num_startup_trials: Completed trials before proposals follow a model. By default what the
+            folder says or, in a new one, what the rule does with this `max_trials`.
+        max_retries_per_trial: How often a trial that raised or has no finite score is repeated.
+        max_attempts: How many times the process may end during a trial before the trial is failed.
+        allow_new_entries: As in `keras_tuner.Oracle`.
+        tune_new_entries: As in `keras_tuner.Oracle`.
+
+    Raises:
+        ValueError: If a number is outside its domain or `settings` is not ready for JSON.
+        keras_tuner.errors.FatalValueError: If KerasTuner is asked to run as chief and workers;
+            and, when the folder is first needed, if its search was set up differently.
+    """
+
+    def __init__(self, *args: Any, max_attempts: int = 3, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if max_attempts < 1:
+            raise ValueError(f"max_attempts must be at least 1. Received: {max_attempts}.")
+        self.max_attempts = max_attempts
+        self._started: dict[str, float] = {}
+
+    def propose(self, number: int, salt: int) -> tuple[Values, str]:
+        """Proposes values for a trial; every oracle has its own rule.
+
+        Args:
+            number: The trial's number.
+            salt: Which of the proposals for this trial; another salt should give another.
+
+        Returns:
+            Values of every active hyperparameter, and the record's `source`. Both follow from
+            the space, the records, the seed and the arguments alone.
+        """
+        raise NotImplementedError
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns values that no trial has had, or says that the space holds no more of them."""
+        number = int(trial_id)
+        tried = {key_of(record.values) for record in self.ledger.records}
+        found = untried(
+            self.hyperparameters, tried, lambda salt: self.propose(number, salt), self.seed, number
+        )
+        if found is None:
+            return {"status": TrialStatus.STOPPED}
+        return {"status": TrialStatus.RUNNING, "values": found[0], "source": found[1]}
+
+    @locked
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Returns the next trial to run: one that its process left behind, or else a new one.
+
+        Raises:
+            keras_tuner.errors.FatalValueError: If the folder's search was set up differently.
+            keras_tuner.errors.FatalRuntimeError: If trials fail for a fault of the set-up.
+        """
+        if tuner_id in self.ongoing_trials:
+            return self.ongoing_trials[tuner_id]
+        self._write_identity()
+        record = None
+        if self.remaining_trials() != 0:
+            record = self._left_behind() or self._new()
+        if record is None:
+            return Trial(self.get_space(), id_of(self.ledger.next_number), TrialStatus.STOPPED)
+        return self._begin(tuner_id, record)
+
+    @locked
+    def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
+        """Notes metrics of a running trial.
+
+        Raises:
+            ValueError: If the objective is not among them.
+        """
+        trial = self.trials[trial_id]
+        self._check_objective_found(metrics)
+        tracking.observe(trial, metrics, step, self.objective)
+        self.ledger.change(trial_id, metrics=tracking.metrics_at(trial, step))
+        return trial
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Records how a trial ended, and whether it is to be tried again.
+
+        Raises:
+            keras_tuner.errors.FatalRuntimeError: If trials fail for a fault of the set-up; this
+                trial is on disk by then.
+        """
+        record, kept = self.ledger[trial.trial_id], self.trials[trial.trial_id]
+        values, found = self._grown(record, trial.hyperparameters)
+        text = trial.message or ""
+        kept.status, reason = self._outcome(kept, trial.status, text)
+        again = kept.status == TrialStatus.INVALID and record.retries < self.max_retries_per_trial
+        completed = kept.status == TrialStatus.COMPLETED
+        if not completed:
+            kept.status = TrialStatus.INVALID if again else TrialStatus.FAILED
+            kept.score, kept.message = None, text or reason
+        self.ledger.change(
+            record.trial_id,
+            status=RUNNING if again else kept.status,
+            values=values,
+            found=found,
+            score=float(kept.score) if completed else None,
+            # The next attempt is judged by itself alone.
+            metrics={} if again else tracking.metrics_at(kept, kept.best_step),
+            best_step=int(kept.best_step or 0),
+            message=reason,
+            traceback=text if reason and "\n" in text else None,
+            seconds=round(time.monotonic() - self._started[record.trial_id], 3),
+            retries=record.retries + again,
+        )
+        self._display.on_trial_end(kept)
+        self._let_go(record.trial_id)
+        self._stop_at_setup_fault()
+
+    @locked
+    def release(self, trial_id: str) -> None:
+        """Gives an attempt back: whoever ended the process, it was not the trial."""
+        self.ledger.change(trial_id, attempts=self.ledger[trial_id].attempts - 1)
+        self._let_go(trial_id)
+
+    @locked
+    def annotate(self, trial_id: str, details: dict[str, Any]) -> None:
+        """Merges `details`, ready for JSON, into a trial's record."""
+        self.ledger.change(trial_id, details={**self.ledger[trial_id].details, **details})
+
+    def _left_behind(self) -> TrialRecord | None:
+        ongoing = {trial.trial_id for trial in self.ongoing_trials.values()}
+        for record in self.ledger.records:
+            if record.status != RUNNING or record.trial_id in ongoing:
+                continue
+            deaths = record.attempts - record.retries
+            if deaths < self.max_attempts:
+                return record
+            self._give_up(record, f"the process ended {deaths} times during this trial")
+        return None
+
+    def _new(self) -> TrialRecord | None:
+        number = self.ledger.next_number
+        found = self.populate_space(id_of(number))
+        if found["status"] != TrialStatus.RUNNING:
+            return None
+        source = found.get("source", "model")
+        return TrialRecord(id_of(number), number, RUNNING, 0, source, found["values"])
+
+    def _begin(self, tuner_id: str, record: TrialRecord) -> Trial:
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        record = dataclasses.replace(
+            record, attempts=record.attempts + 1, metrics={}, started_at=now, seconds=None
+        )
+        # On disk before the trial starts, or a trial that ends its process would do so for ever.
+        self.ledger.put(record)
+        trial = self.trials[record.trial_id] = self._trial_of(record)
+        self.ongoing_trials[tuner_id] = trial
+        self._started[record.trial_id] = time.monotonic()
+        self._display.on_trial_begin(trial)
+        return trial
+
+    def _outcome(self, trial: Trial, status: str, text: str) -> tuple[str, str | None]:
+        if status in (TrialStatus.INVALID, TrialStatus.FAILED):
+            return status, reason_of(text)
+        if status != TrialStatus.COMPLETED:
+            raise ValueError(f"A trial cannot end with the status {status!r}.")
+        if not trial.metrics.exists(self.objective.name):
+            return TrialStatus.INVALID, f"no {self.objective.name} was reported"
+        with tracking.quiet_about_nan():
+            self.score_trial(trial)
+        if not math.isfinite(trial.score):
+            return TrialStatus.INVALID, f"score is {trial.score}"
+        return status, None
+
+    def _give_up(self, record: TrialRecord, reason: str) -> None:
+        self.ledger.change(record.trial_id, status=FAILED, message=reason)
+        self.trials[record.trial_id].status = FAILED
+        self._stop_at_setup_fault()
+
+    def _stop_at_setup_fault(self) -> None:
+        fault = setup_fault(self.ledger.records)
+        if fault is not None:
+            raise keras_tuner.errors.FatalRuntimeError(fault)
+
+    def _let_go(self, trial_id: str) -> None:
+        self.ongoing_trials = {
+            tuner_id: trial
+            for tuner_id, trial in self.ongoing_trials.items()
+            if trial.trial_id != trial_id
+        }

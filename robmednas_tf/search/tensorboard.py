@@ -1,0 +1,84 @@
+"""A search's trials in TensorBoard: curves, images, and the HParams page."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams_api
+
+
+class EpochScalars(keras.callbacks.Callback):
+    """Writes every quantity that Keras logs at the end of each epoch.
+
+    Args:
+        folder: Folder of the run's events; events of an earlier attempt are removed.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        shutil.rmtree(folder, ignore_errors=True)
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the epoch's losses."""
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(f"epoch/{name}", value)
+        self.writer.flush()
+
+
+def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: str) -> None:
+    """Tells TensorBoard's HParams page which columns a search has.
+
+    Args:
+        folder: TensorBoard's root folder.
+        hp: Every declared hyperparameter.
+        metric: Name of the objective, shown beside the adversarial Dice.
+    """
+    shutil.rmtree(folder / "search", ignore_errors=True)
+    hparams = [
+        hparams_api.HParam(each.name, hparams_api.Discrete(list(each.values)))
+        for each in hp.space
+        if hasattr(each, "values")
+    ] + [
+        hparams_api.HParam(each.name, hparams_api.Discrete([False, True]))
+        for each in hp.space
+        if isinstance(each, keras_tuner.engine.hyperparameters.Boolean)
+    ]
+    names = dict.fromkeys((metric, "adversarial_dice", "clean_dice", "val_loss"))
+    metrics = [hparams_api.Metric(f"trial/{name}", display_name=name) for name in names]
+    with tf.summary.create_file_writer(str(folder / "search")).as_default():
+        hparams_api.hparams_config(hparams=hparams, metrics=metrics)
+
+
+def write_outcome(
+    writer: tf.summary.SummaryWriter,
+    trial_id: str,
+    values: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    image: np.ndarray,
+) -> None:
+    """Writes a trained candidate's hyperparameters, metrics and picture.
+
+    Args:
+        writer: The trial's writer; closed afterwards.
+        trial_id: The trial.
+        values: The active hyperparameters.
+        metrics: Metrics by name; NaN is left out.
+        image: uint8 `(height, width, 3)`.
+    """
+    with writer.as_default(step=0):
+        hparams_api.hparams(dict(values), trial_id=trial_id)
+        for name, value in metrics.items():
+            if math.isfinite(value):
+                tf.summary.scalar(f"trial/{name}", value)
+        tf.summary.image("slices", image[np.newaxis])
+    writer.close()

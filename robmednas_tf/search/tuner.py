@@ -1,0 +1,186 @@
+"""The Tuner: runs the candidates that an oracle proposes and keeps what is worth keeping."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import keras_tuner
+
+from robmednas_tf.evaluation.inference import Panel
+from robmednas_tf.files import replaced_atomically
+from robmednas_tf.models.cost import estimate_cost
+from robmednas_tf.report.panels import panel_image
+from robmednas_tf.search.hypermodel import Outcome, UNetHyperModel
+from robmednas_tf.search.hyperparameters import architecture_of
+from robmednas_tf.search.oracle import RecordedOracle
+from robmednas_tf.search.tensorboard import EpochScalars, write_hparams_config, write_outcome
+from robmednas_tf.search.trials import TrialRecord, best, trial_folder
+
+
+class SearchProgress(Protocol):
+    """What a tuner tells of its work while it goes on."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A candidate is about to be built."""
+
+    def epoch_ended(self, record: TrialRecord, epoch: int, val_loss: float) -> None:
+        """One epoch of a candidate's training is over, `epoch` counted from 1."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A candidate has its score, or has failed."""
+
+
+class SearchTuner(keras_tuner.Tuner):
+    """Trains and scores candidates, one after the other, in the run's folder.
+
+    Trials on disk are the one source of truth: this tuner has no state of its own to save.
+
+    Args:
+        oracle: Proposes the candidates and records them.
+        hypermodel: Builds, trains and scores them.
+        folder: The run's folder.
+        keep_models: Number of best trials whose weights stay on disk.
+        progress: Told of each step.
+        after_trial: Called with all records when a trial has ended.
+    """
+
+    def __init__(
+        self,
+        oracle: RecordedOracle,
+        hypermodel: UNetHyperModel,
+        folder: Path,
+        keep_models: int,
+        progress: SearchProgress,
+        after_trial: Callable[[list[TrialRecord]], None],
+    ):
+        self.folder, self.keep_models = folder, keep_models
+        self.progress, self._after_trial = progress, after_trial
+        super().__init__(oracle, hypermodel, directory=str(folder.parent), project_name=folder.name)
+        oracle.verbose = 0
+
+    def _populate_initial_space(self) -> None:
+        # KerasTuner would build models until every condition was seen; the space is known.
+        hp = self.oracle.get_space()
+        self.hypermodel.declare_hyperparameters(hp)
+        self.oracle.update_space(hp)
+
+    def save(self) -> None:
+        """Does nothing: the oracle has written the trial."""
+
+    def reload(self) -> None:
+        """Does nothing: the oracle reads the trials."""
+
+    def get_trial_dir(self, trial_id: str) -> str:
+        """Returns the trial's folder."""
+        return str(trial_folder(self.folder, trial_id))
+
+    def on_search_begin(self) -> None:
+        """Declares the HParams page's columns."""
+        write_hparams_config(
+            self.folder / "tensorboard", self.oracle.get_space(), self.oracle.objective.name
+        )
+
+    def run_trial(self, trial: keras_tuner.engine.trial.Trial, *args, **kwargs) -> dict[str, float]:
+        """Trains and scores one candidate and returns its metrics."""
+        record = self.oracle.ledger[trial.trial_id]
+        self.progress.trial_started(record)
+        keras.backend.clear_session()
+        gc.collect()
+        try:
+            return self._run(trial, record)
+        except KeyboardInterrupt:
+            self.oracle.release(trial.trial_id)
+            raise
+
+    def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
+        """Records the trial, drops the weights that are no longer among the best."""
+        self.oracle.end_trial(trial)
+        self._drop_weights()
+        self._after_trial(self.oracle.records())
+        self.progress.trial_ended(self.oracle.ledger[trial.trial_id])
+
+    def load_model(self, trial: keras_tuner.engine.trial.Trial) -> keras.Model:
+        """Rebuilds a trial's network with the weights it was scored with.
+
+        Raises:
+            ValueError: If its weights are no longer kept.
+        """
+        path = self.weights_path(trial.trial_id)
+        if not path.is_file():
+            raise ValueError(
+                f"Trial {trial.trial_id} keeps no weights: only the best {self.keep_models} do. "
+                "Raise --keep_models, or train its architecture anew."
+            )
+        model = self.hypermodel.build_architecture(architecture_of(trial.hyperparameters))
+        model.load_weights(path)
+        return model
+
+    def weights_path(self, trial_id: str) -> Path:
+        """Returns where a trial's weights are while they are kept."""
+        return trial_folder(self.folder, trial_id) / "model.weights.h5"
+
+    def _run(self, trial: keras_tuner.engine.trial.Trial, record: TrialRecord) -> dict[str, float]:
+        architecture = architecture_of(trial.hyperparameters)
+        cost = estimate_cost(architecture, self.hypermodel.data.input_shape)
+        self.oracle.annotate(
+            trial.trial_id,
+            {
+                "architecture": architecture.to_dict(),
+                "depth": architecture.depth,
+                "parameters": cost.parameters,
+                "flops": cost.flops,
+                "memory_gb": round(self.hypermodel.memory_gb(architecture), 3),
+            },
+        )
+        started = time.monotonic()
+        model = self.hypermodel.build_architecture(architecture)
+        scalars = EpochScalars(self.folder / "tensorboard" / trial.trial_id)
+        outcome = self.hypermodel.train_and_score(
+            model, architecture, [_EpochReport(self.progress, record), scalars]
+        )
+        self._keep(model, trial, outcome, scalars, time.monotonic() - started)
+        return outcome.metrics
+
+    def _keep(self, model, trial, outcome: Outcome, scalars: EpochScalars, seconds: float) -> None:
+        with replaced_atomically(self.weights_path(trial.trial_id)) as temporary:
+            # Without the optimizer, whose moments are three times the weights.
+            keras.Model(model.input, model.output).save_weights(temporary)
+        self.oracle.annotate(
+            trial.trial_id,
+            {
+                "best_epoch": outcome.fit.best_epoch + 1,
+                "history": outcome.fit.history,
+                "seconds": round(seconds, 2),
+            },
+        )
+        image = panel_image(self._panel(outcome))
+        values = trial.hyperparameters.values
+        write_outcome(scalars.writer, trial.trial_id, values, outcome.metrics, image)
+
+    def _panel(self, outcome: Outcome) -> Panel:
+        subject = self.hypermodel.data.test[0]
+        return outcome.inference.panel(subject, subject.num_slices // 2)
+
+    def _drop_weights(self) -> None:
+        records = self.oracle.records()
+        kept = {
+            record.trial_id
+            for record in best(records, self.oracle.objective.direction, self.keep_models)
+        }
+        for record in records:
+            if record.trial_id not in kept:
+                self.weights_path(record.trial_id).unlink(missing_ok=True)
+
+
+class _EpochReport(keras.callbacks.Callback):
+    def __init__(self, progress: SearchProgress, record: TrialRecord):
+        super().__init__()
+        self._progress, self._record = progress, record
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._progress.epoch_ended(self._record, epoch + 1, logs["val_loss"])

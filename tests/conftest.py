@@ -1,0 +1,87 @@
+"""Subjects that many tests read: tiny ones drawn here, and real ones where they lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.orientations import (
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    ornt_transform,
+)
+
+SPACING_MM = (2.0, 2.5, 4.0)
+
+
+@pytest.fixture(scope="session")
+def sts() -> Path:
+    """The folder of ten real patients; skips where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "sts"
+    folder = Path(os.environ.get("ROBMEDNAS_STS", beside))
+    if not folder.is_dir():
+        pytest.skip("The real patients are absent: set ROBMEDNAS_STS to their folder.")
+    return folder
+
+
+def _head(shape: tuple[int, int, int], seed: int) -> dict[str, np.ndarray]:
+    """Draws an ellipsoid of soft tissue in a shell of bone, with a cavity, in RAS+ order."""
+    rng = np.random.default_rng(seed)
+    axes = [np.linspace(-1, 1, size) for size in shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    radius = np.sqrt((x / 0.85) ** 2 + (y / 0.95) ** 2 + (z / 1.6) ** 2)
+    # Off centre on every axis, so that a flip cannot hide.
+    cavity = (x - 0.2) ** 2 + (y - 0.4) ** 2 + (z + 0.3) ** 2 < 0.06
+    ct = np.select([cavity, radius < 0.75, radius < 0.92, radius < 1], [-1000, 40, 900, 20], -1000)
+    mr = np.select([cavity, radius < 0.75, radius < 0.92, radius < 1], [5, 600, 60, 900], 5)
+    body = radius < 1
+    return {
+        "mr": (mr * (1 + 0.1 * x) + rng.uniform(0, 20, shape)).astype(np.int16),
+        "ct": (ct + rng.integers(-10, 10, shape) * body).astype(np.int16),
+        "mask": body.astype(np.uint8),
+    }
+
+
+@pytest.fixture(scope="session")
+def write_subject() -> Callable[..., Path]:
+    """A function that writes a tiny subject in SynthRAD2023's layout and returns its folder."""
+
+    def write(
+        folder: Path, shape: tuple[int, int, int] = (20, 24, 6), axes: str = "RAS", seed: int = 0
+    ) -> Path:
+        """Draws a head of `shape` in RAS+ order and stores it with `axes` as its axis codes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(axes))
+        affine = np.diag([*SPACING_MM, 1.0])
+        affine[:3, 3] = (-20.0, -30.0, 5.0)
+        for role, volume in _head(shape, seed).items():
+            image = nib.Nifti1Image(
+                apply_orientation(volume, turn), affine @ inv_ornt_aff(turn, shape)
+            )
+            nib.save(image, folder / f"{role}.nii.gz")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def cohort_folder(tmp_path: Path, write_subject: Callable[..., Path]) -> Path:
+    """A folder of five tiny subjects of differing shapes and axis codes; one has no mask."""
+    folder = tmp_path / "brain"
+    grids = {
+        "1BA001": ((20, 24, 6), "RAS"),
+        "1BA005": ((23, 21, 5), "LPS"),
+        "1BB012": ((18, 27, 7), "PSL"),
+        "1BC003": ((26, 26, 4), "SAR"),
+        "1BC044": ((21, 22, 6), "LAI"),
+    }
+    for seed, (name, (shape, axes)) in enumerate(grids.items()):
+        write_subject(folder / name, shape, axes, seed)
+    (folder / "1BC003" / "mask.nii.gz").unlink()
+    (folder / "overview").mkdir()
+    return folder

@@ -1,0 +1,201 @@
+import dataclasses
+import sys
+from types import ModuleType, SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from robmednas_tf.data import subjects
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.subjects import FolderSubject, PhantomSubject
+
+
+@pytest.fixture
+def subject(tmp_path, write_subject):
+    return FolderSubject("1BA012", write_subject(tmp_path / "1BA012"))
+
+
+def _rewrite(path, change):
+    """Stores a file anew with `change` applied to its voxels and affine."""
+    image = nib.load(path)
+    voxels, affine = change(np.asarray(image.dataobj), image.affine.copy())
+    nib.save(nib.Nifti1Image(voxels, affine), path)
+
+
+def test_read_returns_the_files_voxels(subject):
+    pair = subject.read()
+    for role, volume in (("mr", pair.mr), ("ct", pair.ct), ("mask", pair.mask)):
+        image = nib.load(subject.folder / f"{role}.nii.gz")
+        np.testing.assert_array_equal(volume, np.asarray(image.dataobj))
+        np.testing.assert_array_equal(pair.affine, image.affine)
+    assert pair.subject == "1BA012"
+    assert (pair.mr.dtype, pair.ct.dtype, pair.mask.dtype) == (np.float32, np.float32, np.uint8)
+
+
+def test_mask_is_optional_and_any_positive_value_is_inside(subject):
+    path = subject.folder / "mask.nii.gz"
+    inside = subject.read().mask
+    _rewrite(path, lambda voxels, affine: (voxels * 255, affine))
+    np.testing.assert_array_equal(subject.read().mask, inside)
+    path.unlink()
+    assert subject.read().mask is None
+
+
+def test_uncompressed_files_are_read(subject):
+    before = subject.read()
+    for role in ("mr", "ct", "mask"):
+        packed = subject.folder / f"{role}.nii.gz"
+        nib.save(nib.load(packed), subject.folder / f"{role}.nii")
+        packed.unlink()
+    np.testing.assert_array_equal(subject.read().mr, before.mr)
+
+
+@pytest.mark.parametrize("role", ["mr", "ct"])
+def test_missing_file_is_named(subject, role):
+    (subject.folder / f"{role}.nii.gz").unlink()
+    for call in (subject.check, subject.read, subject.digest):
+        with pytest.raises(ValueError, match=f"'1BA012'.*{role}.nii.gz"):
+            call()
+
+
+def test_two_forms_of_one_file_are_refused(subject):
+    nib.save(nib.load(subject.folder / "ct.nii.gz"), subject.folder / "ct.nii")
+    with pytest.raises(ValueError, match=r"one ct file.*ct\.nii\.gz and ct\.nii\."):
+        subject.check()
+
+
+@pytest.mark.parametrize(("role", "called"), [("ct", "CT"), ("mask", "mask")])
+def test_grids_of_other_shape_are_refused(subject, role, called):
+    _rewrite(subject.folder / f"{role}.nii.gz", lambda v, affine: (v[:, :, :-1], affine))
+    says = rf"MR and {called} of subject '1BA012'.*mr \(20, 24, 6\), {role} \(20, 24, 5\)"
+    for call in (subject.check, subject.read):
+        with pytest.raises(ValueError, match=says):
+            call()
+
+
+def _shifted(shift_mm):
+    def change(voxels, affine):
+        affine[0, 3] += shift_mm
+        return voxels, affine
+
+    return change
+
+
+@pytest.mark.parametrize("role", ["ct", "mask"])
+def test_grids_at_another_place_are_refused_beyond_a_micrometre(subject, role):
+    path = subject.folder / f"{role}.nii.gz"
+    _rewrite(path, _shifted(0.0005))
+    subject.check()
+    _rewrite(path, _shifted(0.01))
+    with pytest.raises(ValueError, match=r"share one voxel grid.*mm"):
+        subject.check()
+
+
+def test_constant_mr_is_refused(subject):
+    _rewrite(subject.folder / "mr.nii.gz", lambda v, affine: (np.full_like(v, 7), affine))
+    subject.check()
+    with pytest.raises(ValueError, match=r"MR of subject '1BA012'.*constant.*7 in every voxel"):
+        subject.read()
+
+
+def test_ct_in_hu_plus_1000_needs_the_bias(subject):
+    expected = subject.read().ct
+    _rewrite(subject.folder / "ct.nii.gz", lambda v, affine: (v + np.int16(1000), affine))
+    with pytest.raises(
+        ValueError, match=r"CT of subject '1BA012' \(.*ct.nii.gz\).*--ct_bias=-1000"
+    ):
+        subject.read()
+    np.testing.assert_array_equal(dataclasses.replace(subject, ct_bias=-1000).read().ct, expected)
+
+
+def test_padding_is_raised_to_the_floor(subject):
+    def pad(voxels, affine):
+        voxels[0] = -3024
+        return voxels, affine
+
+    _rewrite(subject.folder / "ct.nii.gz", pad)
+    assert (subject.read().ct[0] == -1024).all()
+
+
+def test_digest_follows_every_input(subject):
+    digests = [subject.digest(), dataclasses.replace(subject, ct_bias=-1000).digest()]
+    for role in ("mr", "ct", "mask"):
+        path = subject.folder / f"{role}.nii.gz"
+        path.write_bytes(path.read_bytes() + b"\0")
+        digests.append(subject.digest())
+    (subject.folder / "mask.nii.gz").unlink()
+    digests.append(subject.digest())
+    assert len(set(digests)) == len(digests)
+    assert subject.digest() == digests[-1]
+
+
+def test_digest_does_not_follow_the_place(subject, tmp_path):
+    before = subject.digest()
+    elsewhere = subject.folder.rename(tmp_path / "moved")
+    assert FolderSubject("other", elsewhere).digest() == before
+
+
+def test_digest_tells_which_file_holds_what(subject):
+    before = subject.digest()
+    mr, ct, spare = (subject.folder / f"{name}.nii.gz" for name in ("mr", "ct", "spare"))
+    mr.rename(spare), ct.rename(mr), spare.rename(ct)
+    assert subject.digest() != before
+
+
+def test_phantom_passes_its_place_to_the_generator(monkeypatch):
+    calls = []
+
+    def make_head(shape, *, seed, subject):
+        calls.append((shape, seed, subject))
+        volume = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+        mask = (volume > 3).astype(np.uint8)
+        return SimpleNamespace(mr=volume, ct=volume - 1000, mask=mask, affine=np.eye(4))
+
+    module = ModuleType("robmednas_tf.data.phantom")
+    module.make_head = make_head
+    monkeypatch.setitem(sys.modules, "robmednas_tf.data.phantom", module)
+    pair = PhantomSubject("phantom_002", seed=5, number=2, shape=(3, 4, 5)).read()
+    assert calls == [((3, 4, 5), 5, 2)]
+    assert (pair.subject, pair.mr.dtype, pair.ct.dtype) == ("phantom_002", np.float32, np.float32)
+    assert (pair.ct.min(), pair.mr.max()) == (-1000, 59)
+
+
+def test_phantom_keeps_a_subjects_rules():
+    pytest.importorskip("robmednas_tf.data.phantom")
+    subject = PhantomSubject("phantom_000", seed=0, number=0, shape=(16, 16, 8))
+    subject.check()
+    pair = subject.read()
+    assert pair.mr.shape == pair.ct.shape == pair.mask.shape == (16, 16, 8)
+    assert pair.mr.min() < pair.mr.max()
+    assert -1024 <= pair.ct.min() <= -500
+    assert set(np.unique(pair.mask)) <= {0, 1}
+    np.testing.assert_array_equal(pair.mr, subject.read().mr)
+
+
+def test_phantom_digest_follows_parameters_and_version(monkeypatch):
+    subject = PhantomSubject("a", seed=0, number=0, shape=(16, 16, 8))
+    changes = [{"seed": 1}, {"number": 1}, {"shape": (16, 8, 16)}]
+    digests = [subject.digest(), *(dataclasses.replace(subject, **c).digest() for c in changes)]
+    monkeypatch.setattr(subjects, "PHANTOM_VERSION", subjects.PHANTOM_VERSION + 1)
+    digests.append(subject.digest())
+    assert len(set(digests)) == len(digests)
+    monkeypatch.undo()
+    assert dataclasses.replace(subject, name="b").digest() == digests[0]
+
+
+def test_real_patients_go_to_slices_and_back(sts):
+    digests = set()
+    for folder in sorted(path for path in sts.iterdir() if path.is_dir()):
+        subject = FolderSubject(folder.name, folder)
+        subject.check()
+        pair = subject.read()
+        assert set(np.unique(pair.mask)) == {0, 1}
+        # The files are LPS throughout: slices are the plain transpose.
+        grid = SliceGrid.of(pair.ct.shape, pair.affine, 192)
+        slices = grid.to_slices(pair.ct, -1000)
+        assert not grid.crops
+        assert slices.shape == (pair.ct.shape[2], 192, 192)
+        np.testing.assert_array_equal(grid.from_slices(slices, 0), pair.ct)
+        digests.add(subject.digest())
+    assert len(digests) == 10

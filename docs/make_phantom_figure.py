@@ -59,7 +59,7 @@ def draw(path: Path) -> None:
                 panel.set(xlim=sides, ylim=(-109, 124) if axis == 2 else (-109, 109))
                 panel.axis("off")
                 label = f"{volume.upper()}, subject {subject}, {plane}"
-                panel.text(0.02, 0.02, label, color="w", fontsize=6, transform=panel.transAxes)
+                panel.text(0.02, 0.96, label, color="w", fontsize=6, transform=panel.transAxes)
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.01, hspace=0.01)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=90)

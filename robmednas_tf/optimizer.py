@@ -58,8 +58,6 @@ class FlatAdam(keras.optimizers.Optimizer):
         self._largest_square = self.add_variable(length, name="largest_square")
         if self.weight_averaging:
             self._average = self.add_variable(length, name="average")
-            with tf.init_scope():
-                self._average.assign(_flat(variables))
 
     def apply(
         self,
@@ -83,8 +81,10 @@ class FlatAdam(keras.optimizers.Optimizer):
         self._largest_square.assign(largest)
         self._assign(weights)
         if self.weight_averaging:
+            # As in Keras, the average begins as the weights after the first step.
+            share = tf.where(step > 1, 1 - self.weight_averaging, 1.0)
             average = self._average.value
-            self._average.assign(average + (weights - average) * (1 - self.weight_averaging))
+            self._average.assign(average + (weights - average) * share)
         self.iterations.assign_add(1)
 
     def swap_average(self) -> None:

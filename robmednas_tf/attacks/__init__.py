@@ -1,0 +1,1 @@
+"""Perturbations of the MR that make a network fail."""

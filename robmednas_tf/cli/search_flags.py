@@ -190,7 +190,7 @@ def _training(epochs: int, patience: int) -> TrainingConfig:
 
 
 def _integers(name: str) -> tuple[int, ...]:
-    values: Sequence[str] = FLAGS[name].value
+    values: Sequence[str] = FLAGS[name].value or ()
     try:
         return tuple(int(value) for value in values)
     except ValueError:

@@ -17,7 +17,7 @@ from robmednas_tf.cli.environment import available_memory_gb, describe_environme
 from robmednas_tf.cli.progress import ConsoleProgress, StepLine
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_scores import score_groups
-from robmednas_tf.config import OBJECTIVES, PHANTOM
+from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort, Split
 from robmednas_tf.data.slices import (
     PreparedSubject,
@@ -30,6 +30,7 @@ from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json, write_text
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.report.contents import SearchReport
+from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.search import write_figures, write_search_report
 from robmednas_tf.report.trials_csv import write_trials_csv
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
@@ -69,7 +70,7 @@ class SearchRun:
         """Does every step that is not done yet."""
         try:
             with commands.refusing_bad_input():
-                self.oracle.records()
+                self.oracle.open_folder(self.folder)
                 self._prepare()
                 self._write_record()
             self._search()
@@ -82,19 +83,17 @@ class SearchRun:
 
     @cached_property
     def oracle(self) -> RecordedOracle:
-        """The oracle, on the run's folder."""
+        """The rule that proposes, for the run's folder."""
         search = self.settings.search
         space = keras_tuner.HyperParameters()
         declare_space(space, self.settings.space)
-        oracle = ORACLES[search.oracle](
+        return ORACLES[search.oracle](
             objective=keras_tuner.Objective(search.objective, self.direction),
             max_trials=search.num_trials,
             hyperparameters=space,
             seed=search.seed,
             settings=self._identity(),
         )
-        oracle._set_project_dir(str(self.folder.parent), self.folder.name)
-        return oracle
 
     @cached_property
     def max_memory_gb(self) -> float:
@@ -190,12 +189,18 @@ class SearchRun:
             done = self.oracle.ledger.num_completed
             print(f"Going on in {self.folder}: {done} of {search.num_trials} trials are done.")
         self.tuner = SearchTuner(
-            self.oracle, hypermodel, self.folder, search.keep_models, progress, self._write_trials
+            self.oracle,
+            hypermodel,
+            self.folder,
+            search.keep_models,
+            progress,
+            panel_image,
+            self._write_trials,
         )
         self.tuner.search()
         self._write_trials(self.oracle.records())
 
-    def _hypermodel(self, training) -> UNetHyperModel:
+    def _hypermodel(self, training: TrainingConfig) -> UNetHyperModel:
         return UNetHyperModel(
             self.settings.space,
             self.data,
@@ -236,13 +241,12 @@ class SearchRun:
             model = self.tuner.load_model(self.oracle.trials[winner.trial_id])
             history = winner.details["history"]
         else:
-            model, history = self._train(architecture)
+            model, history = self._train(architecture, final)
         export_model(model, folder, self.settings.training.batch_size)
         write_json(made, {"recipe": recipe, "history": history})
         return model
 
-    def _train(self, architecture: Architecture):
-        final = self.settings.final_training
+    def _train(self, architecture: Architecture, final: TrainingConfig):
         keras.backend.clear_session()
         hypermodel = self._hypermodel(final)
         model = hypermodel.build_architecture(architecture)
@@ -265,7 +269,7 @@ class SearchRun:
     ) -> None:
         records, search = self.oracle.records(), self.settings.search
         scores, panels = [], []
-        if model is not None:
+        if winner is not None and model is not None:
             inference = AttackedInference(model, search.epsilon, self.settings.training.batch_size)
             scores = score_groups(self.data, self.held_out, inference, winner, records)
             panels = self._panels(inference)

@@ -1,8 +1,8 @@
 """The local solids of the head phantom: airways, eyes, teeth, bones and muscles of face and neck.
 
-Every structure is one line of one table: tissue and solid, in mm of the canonical head (x right,
-y front, z up; orbits near z = -22, hard palate -61, chin -106, ear canal (66, -8, -32)). Within a
-voxel a structure hides those after it, so a bone follows the marrow or the air that it holds.
+A structure is a tissue and a solid, in mm of the canonical head (x right, y front, z up; orbits
+near z = -22, hard palate -61, chin -106). It hides those after it, so that a bone follows the
+marrow or the air that it holds.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Structure = tuple[str, Shape]
 
 _UPPER_TEETH = [(0, 81), (10, 78.5), (18, 71), (23, 59), (26, 44)]
 _LOWER_TEETH = [(0, 79), (9, 76.5), (16, 70), (21.5, 58), (26, 42)]
-_GAPS = [(4, 84.5), (13, 80.8), (22.5, 71.5), (26.5, 60), (28, 50)]
-_GAPS += [(4, 76), (12.5, 72), (18, 64), (20, 54)]
+_GAPS = [(4, 84.5), (13, 80.8), (22.5, 71.5), (26.5, 60), (4, 76), (12.5, 72), (18, 64), (20, 54)]
 _JAW = [(0, 80), (11, 78.5), (21, 72), (30, 60), (38, 42), (45, 22)]
+_ETHMOID = ellipsoid((9, 54, -19), (7, 21, 9))
 
 
 def airways(t: Traits) -> list[Structure]:
@@ -43,7 +43,6 @@ def airways(t: Traits) -> list[Structure]:
         ellipsoid((7.0, 47, -31), (2.6, 15, 3.2)),
     ]
     septum = wall([(0, 15), (0, 110)], 1.3, -75, 0)
-    ethmoid = ellipsoid((9.0, 54, -19), (7.0, 21, 9))
     mastoid = ellipsoid((50, -26, -44), (9 * t.mastoid, 13 * t.mastoid, 17 * t.mastoid))
     return [
         ("air", difference(pair(difference(nose, *turbinates)), septum)),
@@ -51,7 +50,7 @@ def airways(t: Traits) -> list[Structure]:
         ("air", pair(_maxillary(t))),
         ("air", difference(pair(_frontal(t)), wall([(0, 60), (0, 95)], 0.8, -20, 40))),
         ("air", pair(ellipsoid((7.5, 20, -24), (6.5, 10, 8)))),
-        ("air", cells(pair(ethmoid), 6.5, 1.3)),
+        ("air", cells(pair(_ETHMOID), 6.5, 1.3)),
         ("air", cells(pair(mastoid), 5.0, 1.4)),
         ("air", pair(capsule((84, -14, -35), (44, -10, -35), 3.6, 2.8))),
         ("air", pair(ellipsoid((41, -10, -34), (3, 5, 6)))),
@@ -91,54 +90,17 @@ def temporal_bone() -> list[Structure]:
 
 def bones(t: Traits) -> list[Structure]:
     """Teeth, then marrow, then the compact bone of face, skull base and spine."""
-    drop = t.jaw_drop_mm
-    jaw, ramus, vertebrae = _mandible(drop), _ramus(drop), _vertebrae()
-    alveolus = pair(wall([(x, y - 1) for x, y in _UPPER_TEETH], 5.0, -70, -58))
-    zygoma = pair(
-        union(
-            ellipsoid((44, 59, -40), (9, 7, 9)),
-            capsule((48, 56, -38), (63, 24, -36), 3.4),
-            capsule((63, 24, -36), (61, 4, -34), 3.4),
-            capsule((48, 60, -34), (49, 62, -8), 4.0),
-            blend=4.0,
-        )
-    )
-    sphenoid = union(
-        ellipsoid((0, 21, -24), (17, 13, 12)), ellipsoid((0, -4, -38), (11, 9, 14)), blend=8.0
-    )
-    marrow = [
-        grown(jaw, -2.4),
-        grown(ramus, -1.9),
-        grown(alveolus, -2.0),
-        grown(zygoma, -2.0),
-        grown(sphenoid, -2.2),
-        *(grown(vertebra, -1.6) for vertebra in vertebrae),
-    ]
-    compact = [
-        jaw,
-        ramus,
-        alveolus,
-        zygoma,
-        sphenoid,
-        *vertebrae,
-        grown(pair(_maxillary(t)), 1.7),
-        grown(pair(_frontal(t)), 2.2),
-        difference(grown(pair(_orbit()), 1.8), pair(ellipsoid((36, 92, -22), (22, 22, 20)))),
-        grown(pair(ellipsoid((9.0, 54, -19), (7.0, 21, 9))), 1.2),
-        difference(ellipsoid((0, 55, -60.5), (27, 26, 2.4)), ellipsoid((0, 20, -60), (50, 8, 9))),
-        pair(capsule((2.5, 86, -10), (3.5, 97, -30), 1.8)),
-        wall([(0, 22), (0, 76)], 0.8, -58, -10),
-        pair(wall([(13, 30), (15, 20)], 1.4, -66, -30)),
-    ]
+    hollow = _hollow_bones(t)
     return [
-        *_teeth(drop),
-        *(("diploe", shape) for shape in marrow),
-        *(("cortical bone", shape) for shape in compact),
+        *_teeth(t.jaw_drop_mm),
+        *(("diploe", grown(bone, -table_mm)) for bone, table_mm in hollow),
+        *(("cortical bone", bone) for bone, _ in hollow),
+        *(("cortical bone", bone) for bone in _thin_bones(t)),
     ]
 
 
 def muscles(t: Traits) -> list[Structure]:
-    """Chewing muscles, tongue and the glands and fat between them."""
+    """Chewing muscles, tongue, and the pads of fat between them."""
     drop = t.jaw_drop_mm
     return [
         ("muscle", pair(ellipsoid((62, 22, -2), (10, 30, 36)))),
@@ -181,6 +143,50 @@ def appendages() -> list[Shape]:
         pair(ellipsoid((9, 92, -50), (8, 10, 7))),
         pair(capsule((68, -12, -34), (79, -20, -30), 5.0)),
         pair(ellipsoid((79, -22, -26), (3.0, 15, 27))),
+    ]
+
+
+def _hollow_bones(t: Traits) -> list[tuple[Shape, float]]:
+    """Bones that hold marrow, each with the thickness of its compact shell in mm."""
+    alveolus = pair(wall([(x, y - 1) for x, y in _UPPER_TEETH], 5.0, -70, -58))
+    zygoma = pair(
+        union(
+            ellipsoid((44, 59, -40), (9, 7, 9)),
+            capsule((48, 56, -38), (63, 24, -36), 3.4),
+            capsule((63, 24, -36), (61, 4, -34), 3.4),
+            capsule((48, 60, -34), (49, 62, -8), 4.0),
+            blend=4.0,
+        )
+    )
+    sphenoid = union(
+        ellipsoid((0, 21, -24), (17, 13, 12)), ellipsoid((0, -4, -38), (11, 9, 14)), blend=8.0
+    )
+    return [
+        (_mandible(t.jaw_drop_mm), 2.4),
+        (_ramus(t.jaw_drop_mm), 1.9),
+        (alveolus, 2.0),
+        (zygoma, 2.0),
+        (sphenoid, 2.2),
+        *((vertebra, 1.6) for vertebra in _vertebrae()),
+    ]
+
+
+def _thin_bones(t: Traits) -> list[Shape]:
+    """Walls of the sinuses and orbits, and the plates and bars between them."""
+    eyelids = pair(ellipsoid((36, 92, -22), (22, 22, 20)))
+    palate = ellipsoid((0, 55, -60.5), (27, 26, 2.4))
+    nasal_bone = capsule((2.5, 86, -10), (3.5, 97, -30), 1.8)
+    vomer = wall([(0, 22), (0, 76)], 0.8, -58, -10)
+    pterygoid = wall([(13, 30), (15, 20)], 1.4, -66, -30)
+    return [
+        grown(pair(_maxillary(t)), 1.7),
+        grown(pair(_frontal(t)), 2.2),
+        grown(pair(_ETHMOID), 1.2),
+        difference(grown(pair(_orbit()), 1.8), eyelids),
+        difference(palate, ellipsoid((0, 20, -60), (50, 8, 9))),
+        pair(nasal_bone),
+        vomer,
+        pair(pterygoid),
     ]
 
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from robmednas_tf.data.cohort import Pair, Subject
 from robmednas_tf.data.grid import SliceGrid
-from robmednas_tf.data.intensities import AIR_HU, CT_MEAN_HU, CT_SCALE_HU, zscore
+from robmednas_tf.data.intensities import CT_MEAN_HU, CT_SCALE_HU
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.files import replaced_atomically, write_json
 
@@ -101,8 +101,7 @@ class SliceCache:
 
     def _write(self, subject: Subject, path: Path) -> PreparedSubject:
         pair = subject.read()
-        grid = SliceGrid.of(pair.mr.shape, pair.affine, self.image_size)
-        mr, ct = self._slices(pair, grid)
+        mr, ct = self._slices(pair)
         with replaced_atomically(path) as temporary:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
                 for mr_slice, ct_slice in zip(mr, ct, strict=True):
@@ -116,20 +115,17 @@ class SliceCache:
                 checksum=_crc32(temporary),
                 mean_ct_hu=float(ct.mean(dtype=np.float64)),
                 voxels={name: int(region.contains(ct).sum()) for name, region in REGIONS.items()},
-                cropped=_cropped_share(pair.ct, grid),
+                cropped=_cropped_share(pair, self.image_size),
             )
         values = asdict(prepared)
         del values["name"], values["path"]
         write_json(_note(path), values)
         return prepared
 
-    def _slices(self, pair: Pair, grid: SliceGrid) -> tuple[np.ndarray, np.ndarray]:
-        kept = _evenly_spread(grid.num_slices, self.slices_per_subject)
-        mr = zscore(pair.mr)
-        return (
-            grid.to_slices(mr, fill=float(mr.min()))[kept].astype("<f4"),
-            grid.to_slices(pair.ct, fill=AIR_HU)[kept].astype("<f4"),
-        )
+    def _slices(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        mr, ct = pair.slices(self.image_size)
+        kept = _evenly_spread(len(mr), self.slices_per_subject)
+        return mr[kept].astype("<f4"), ct[kept].astype("<f4")
 
 
 def training_batches(
@@ -217,10 +213,11 @@ def _evenly_spread(available: int, wanted: int) -> np.ndarray:
     return ((np.arange(wanted) + 0.5) * available / wanted).astype(int)
 
 
-def _cropped_share(ct: np.ndarray, grid: SliceGrid) -> float:
+def _cropped_share(pair: Pair, image_size: int) -> float:
+    grid = SliceGrid.of(pair.ct.shape, pair.affine, image_size)
     if not grid.crops:
         return 0.0
-    inside = REGIONS["brain"].contains(ct)
+    inside = REGIONS["brain"].contains(pair.ct)
     kept = grid.to_slices(inside, fill=0).sum()
     return 1 - float(kept) / max(1, int(inside.sum()))
 

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from robmednas_tf.data.intensities import to_hu
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.intensities import AIR_HU, to_hu, zscore
 from robmednas_tf.data.volumes import read_header, read_volume
 
 # Part of every phantom's digest: raise it when `make_head` changes what it draws.
@@ -40,6 +41,22 @@ class Pair:
     ct: np.ndarray
     mask: np.ndarray | None
     affine: np.ndarray
+
+    def slices(self, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns axial slices as a network sees them, from inferior to superior.
+
+        Args:
+            image_size: Slices are padded with background or cropped to this many pixels a side.
+
+        Returns:
+            MR, z-scored over the volume, and CT in HU, each float32
+            `(slices, image_size, image_size, 1)`.
+        """
+        grid, mr = SliceGrid.of(self.mr.shape, self.affine, image_size), zscore(self.mr)
+        return (
+            grid.to_slices(mr, fill=float(mr.min()))[..., np.newaxis],
+            grid.to_slices(self.ct, fill=AIR_HU)[..., np.newaxis],
+        )
 
 
 class Subject(Protocol):

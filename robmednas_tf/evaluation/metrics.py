@@ -86,6 +86,21 @@ class VolumeMetrics:
         return {name: sums.score() for name, sums in self._sums.items()}
 
 
+def volume_scores(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, RegionScore]:
+    """Returns the scores per region of a prediction that fits into memory.
+
+    Args:
+        y_true: One subject's CT in HU, any shape.
+        y_pred: Synthetic CT in HU, the same shape.
+
+    Raises:
+        ValueError: If the shapes differ or a value is NaN or infinite.
+    """
+    metrics = VolumeMetrics()
+    metrics.update(y_true, y_pred)
+    return metrics.result()
+
+
 def mean_over_regions(scores: Mapping[str, RegionScore]) -> tuple[float, float]:
     """Returns the mean Dice and the mean MAE in HU over regions, those undefined (NaN) left out.
 

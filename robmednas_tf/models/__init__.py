@@ -1,0 +1,1 @@
+"""Architectures as values, what they cost, and the networks built from them."""

@@ -83,9 +83,7 @@ def estimate_cost(architecture: Architecture, input_shape: tuple[int, int, int])
     )
 
 
-def _unet_layers(
-    architecture: Architecture, input_shape: tuple[int, int, int]
-) -> Iterator[_Layer]:
+def _unet_layers(architecture: Architecture, input_shape: tuple[int, int, int]) -> Iterator[_Layer]:
     multiple = 2**architecture.depth
     height, width = (math.ceil(size / multiple) * multiple for size in input_shape[:2])
     channels = input_shape[2]

@@ -15,6 +15,7 @@ from robmednas_tf.report.style import BLUE, INK, MUTED, PAPER, VERMILION, new_fi
 # In inches; a row holds one encoder block and the decoder block of the same two grids.
 _WIDTH, _ROW, _CARD_WIDTH, _CARD_HEIGHT = 6.6, 1.02, 2.42, 0.62
 _LEFT, _RIGHT = 0.1, _WIDTH - 0.1 - _CARD_WIDTH
+_MIDDLES = (_LEFT + _CARD_WIDTH / 2, _RIGHT + _CARD_WIDTH / 2)
 _TOP, _BOTTOM = 0.62, 0.98
 _FONT_SIZE = 8.0
 
@@ -58,32 +59,29 @@ class _Sketch:
 
     def draw_row(self, row: int) -> None:
         depth = self.architecture.depth
-        encoder, decoder = (
-            self.architecture.encoder[row],
-            self.architecture.decoder[depth - 1 - row],
-        )
+        encoder = self.architecture.encoder[row]
+        decoder = self.architecture.decoder[depth - 1 - row]
         centre = self.level_y(row) - _ROW / 2
         self._card(_LEFT, centre, f"Enc{row + 1}", encoder)
         self._card(_RIGHT, centre, f"Dec{depth - row}", decoder)
         self._skip(row, decoder)
         half = _CARD_HEIGHT / 2
-        left, right = _LEFT + _CARD_WIDTH / 2, _RIGHT + _CARD_WIDTH / 2
+        left, right = _MIDDLES
         self._arrow((left, self.level_y(row)), (left, centre + half))
         self._line((left, centre - half), (left, self.level_y(row + 1)))
         self._line((right, self.level_y(row + 1)), (right, centre - half))
         self._arrow((right, centre + half), (right, self.level_y(row) - 0.05))
 
     def draw_ends(self) -> None:
-        left, right = _LEFT + _CARD_WIDTH / 2, _RIGHT + _CARD_WIDTH / 2
+        left, right = _MIDDLES
         self._line((left, self.top), (left, self.top + 0.24))
         self._text(left, self.top + 0.36, "MR slice", weight="bold")
         self._arrow((right, self.top), (right, self.top + 0.24))
-        self._text(
-            right, self.top + 0.36, f"{wording.square(1)} convolution → synthetic CT", weight="bold"
-        )
+        last = f"{wording.square(1)} convolution → synthetic CT"
+        self._text(right, self.top + 0.36, last, weight="bold")
         depth = self.architecture.depth
         bottom = self.level_y(depth)
-        self._arrow((left, bottom), (right, bottom), to_end=True)
+        self._line((left, bottom), (right, bottom))
         filters = self.architecture.encoder[-1].filters
         self._line_label(bottom, f"{self.grid(depth)}, {_channels(filters)}")
 
@@ -119,9 +117,8 @@ class _Sketch:
         ratio = block.reduction_ratio
         squeeze = "no SE" if ratio is None else f"SE, ratio {ratio}"
         self._text(x + 1.6, centre + 0.12, f"{block.filters} filters", ha="left", weight="bold")
-        self._text(
-            x + 1.6, centre - 0.12, squeeze, ha="left", color=MUTED if ratio is None else INK
-        )
+        colour = MUTED if ratio is None else INK
+        self._text(x + 1.6, centre - 0.12, squeeze, ha="left", color=colour)
 
     def _switch(self, x: float, centre: float, name: str, is_on: bool) -> None:
         self.axes.add_patch(
@@ -140,7 +137,7 @@ class _Sketch:
 
     def _skip(self, row: int, decoder: Block) -> None:
         y = self.level_y(row)
-        left, right = _LEFT + _CARD_WIDTH / 2, _RIGHT + _CARD_WIDTH / 2
+        left, right = _MIDDLES
         self._dashed((left, y), (right - 0.06, y))
         channels = 1 if row == 0 else self.architecture.encoder[row - 1].filters
         self._line_label(y, f"{self.grid(row)}, {_channels(channels)}")
@@ -168,12 +165,7 @@ class _Sketch:
     def _line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.axes.plot(*zip(start, end, strict=True), color=INK, linewidth=1.1, zorder=1)
 
-    def _arrow(
-        self, start: tuple[float, float], end: tuple[float, float], to_end: bool = False
-    ) -> None:
-        if to_end:
-            self._line(start, end)
-            return
+    def _arrow(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.axes.annotate(
             "",
             end,

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.collections import PathCollection
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import ArrayLike
 
 from robmednas_tf.report import wording
 from robmednas_tf.report.contents import SearchReport, number_of, score_of
+from robmednas_tf.report.points import (
+    count_ticks,
+    label_best,
+    log_limits,
+    scatter,
+    scatter_by_depth,
+    scatter_by_parameters,
+)
 from robmednas_tf.report.style import (
     BLUE,
     GREEN,
     INK,
     MUTED,
     ORANGE,
-    PAPER,
     VERMILION,
     new_figure,
     plain_axes,
@@ -47,30 +49,21 @@ def search_curve(report: SearchReport) -> Figure:
     axes = figure.add_subplot()
     plain_axes(axes, "trial", wording.metric_label(report.objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    for source, (label, marker, colour) in _SOURCES.items():
+    for source in sorted({record.source for record in report.scored}, key=_place_of):
         shown = [record for record in report.scored if record.source == source]
-        if shown:
-            numbers, scores = [r.number for r in shown], [score_of(r) for r in shown]
-            _scatter(axes, numbers, scores, marker=marker, color=colour, label=label)
+        numbers, scores = [r.number for r in shown], [score_of(r) for r in shown]
+        label, marker, colour = _SOURCES.get(source, (source, "^", MUTED))
+        scatter(axes, numbers, scores, marker=marker, color=colour, label=label)
     _best_so_far(axes, report)
     _failures_on_axis(axes, report.failed)
-    if report.best is not None:
-        y_side = 1 if report.direction == "max" else -1
-        _label_best(axes, report.best, report.best.number, score_of(report.best), y_side)
-    else:
-        _say_empty(axes)
     last = max((record.number for record in report.records), default=0)
     axes.set_xlim(-0.6 - 0.01 * last, last + 0.6 + 0.01 * last)
-    if report.records:
-        figure.legend(
-            loc="outside upper left",
-            ncols=5,
-            frameon=False,
-            fontsize=_FONT_SIZE,
-            labelcolor=INK,
-            handletextpad=0.4,
-            columnspacing=1.4,
-        )
+    if report.best is not None:
+        label_best(axes, report.best, report.best.number, score_of(report.best), _side(report))
+    else:
+        _say_empty(axes, "No trial was scored.")
+    if report.scored or report.failed:
+        _legend(figure, 5)
     return figure
 
 
@@ -91,7 +84,7 @@ def clean_vs_adversarial(report: SearchReport) -> Figure:
     plain_axes(axes, *(wording.metric_label(name) for name in names))
     if not shown:
         axes.set_xticks([])
-        _say_empty(axes)
+        _say_empty(axes, "There is no trial to show.")
         return figure
     clean, attacked = (np.array([r.metrics[name] for r in shown]) for name in names)
     low, high = _limits(np.concatenate([clean, attacked]))
@@ -105,11 +98,11 @@ def clean_vs_adversarial(report: SearchReport) -> Figure:
         color=MUTED,
         fontsize=_FONT_SIZE,
     )
-    _scatter_by_parameters(axes, shown, clean, attacked)
+    scatter_by_parameters(axes, shown, clean, attacked)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     if report.best in shown:
         place = shown.index(report.best)
-        _label_best(axes, report.best, clean[place], attacked[place])
+        label_best(axes, report.best, clean[place], attacked[place])
     return figure
 
 
@@ -121,13 +114,13 @@ def score_vs_parameters(report: SearchReport) -> Figure:
     plain_axes(axes, "trainable parameters", wording.metric_label(report.objective))
     if not shown:
         axes.set_xticks([])
-        _say_empty(axes)
+        _say_empty(axes, "There is no trial to show.")
         return figure
     parameters = np.array([number_of(record, "parameters") for record in shown])
     scores = np.array([score_of(record) for record in shown])
     axes.set_xscale("log")
-    _count_ticks(axes.xaxis)
-    axes.set_xlim(*_log_limits(parameters))
+    count_ticks(axes.xaxis)
+    axes.set_xlim(*log_limits(parameters))
     order = np.lexsort((scores if report.direction == "min" else -scores, parameters))
     frontier = _running_best(scores[order], report.direction)
     axes.step(
@@ -139,40 +132,28 @@ def score_vs_parameters(report: SearchReport) -> Figure:
         zorder=1,
         label="best up to this size",
     )
-    _scatter_by_depth(axes, shown, parameters, scores)
+    scatter_by_depth(axes, shown, parameters, scores)
     if report.best in shown:
         best_parameters = number_of(report.best, "parameters")
-        y_side = 1 if report.direction == "max" else -1
-        _label_best(axes, report.best, best_parameters, score_of(report.best), y_side)
+        label_best(axes, report.best, best_parameters, score_of(report.best), _side(report))
+    _legend(figure, 3)
+    return figure
+
+
+def _legend(figure: Figure, num_columns: int) -> None:
     figure.legend(
         loc="outside upper left",
-        ncols=3,
+        ncols=num_columns,
         frameon=False,
         fontsize=_FONT_SIZE,
         labelcolor=INK,
         handletextpad=0.4,
-        columnspacing=1.2,
+        columnspacing=1.3,
     )
-    return figure
 
 
-def _scatter(axes: Axes, x: ArrayLike, y: ArrayLike, **style: Any) -> PathCollection:
-    # A rim in the paper's colour keeps points apart where they lie on one another.
-    defaults = {"s": 30, "edgecolors": PAPER, "linewidths": 0.6, "zorder": 3}
-    return axes.scatter(x, y, **{**defaults, **style})
-
-
-def _scatter_by_depth(
-    axes: Axes, records: Sequence[TrialRecord], x: np.ndarray, y: np.ndarray
-) -> None:
-    depths = np.array([number_of(record, "depth") for record in records])
-    for depth in sorted(set(depths[~np.isnan(depths)])):
-        here = depths == depth
-        colour = mpl.colormaps["viridis"](min(1.0, (depth - 1) / 4.4))
-        _scatter(axes, x[here], y[here], color=colour, label=f"depth {depth:.0f}")
-    unknown = np.isnan(depths)
-    if unknown.any():
-        _scatter(axes, x[unknown], y[unknown], color=MUTED, label="depth unknown")
+def _place_of(source: str) -> tuple[int, str]:
+    return list(_SOURCES).index(source) if source in _SOURCES else len(_SOURCES), source
 
 
 def _best_so_far(axes: Axes, report: SearchReport) -> None:
@@ -206,52 +187,8 @@ def _failures_on_axis(axes: Axes, failed: Sequence[TrialRecord]) -> None:
         )
 
 
-def _label_best(axes: Axes, best: TrialRecord, x: float, y: float, y_side: int = 1) -> None:
-    axes.scatter([x], [y], s=130, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=5)
-    # Beyond the best score no point can lie under the label.
-    axes.margins(y=0.14)
-    axes.autoscale_view()
-    across = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0]
-    axes.annotate(
-        f"best: trial {best.trial_id}",
-        (x, y),
-        (0, 10 * y_side),
-        textcoords="offset points",
-        color=INK,
-        fontsize=_FONT_SIZE,
-        fontweight="bold",
-        ha="left" if across < 0.2 else "right" if across > 0.8 else "center",
-        va="bottom" if y_side > 0 else "top",
-        zorder=6,
-    )
-
-
-def _scatter_by_parameters(
-    axes: Axes, records: Sequence[TrialRecord], x: np.ndarray, y: np.ndarray
-) -> None:
-    parameters = np.array([number_of(record, "parameters") for record in records])
-    known = parameters > 0
-    _scatter(axes, x[~known], y[~known], color=MUTED)
-    if not known.any():
-        return
-    norm = LogNorm(*_log_limits(parameters[known]))
-    points = _scatter(axes, x[known], y[known], c=parameters[known], cmap="viridis", norm=norm)
-    bar = axes.figure.colorbar(points, ax=axes, shrink=0.8, aspect=28, pad=0.02)
-    _count_ticks(bar.ax.yaxis)
-    bar.set_label("trainable parameters", color=INK, fontsize=_FONT_SIZE)
-    bar.ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=_FONT_SIZE, length=3)
-    bar.outline.set_visible(False)
-
-
-def _count_ticks(axis: Axis) -> None:
-    axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: wording.count(value)))
-    axis.set_minor_locator(NullLocator())
-
-
-def _log_limits(values: np.ndarray) -> tuple[float, float]:
-    # Wide enough for a tick, even around a single value.
-    return float(values.min()) / 2, float(values.max()) * 2
+def _side(report: SearchReport) -> int:
+    return 1 if report.direction == "max" else -1
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -260,15 +197,8 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _say_empty(axes: Axes) -> None:
+def _say_empty(axes: Axes, text: str) -> None:
     axes.set_yticks([])
-    axes.text(
-        0.5,
-        0.5,
-        "No trial was scored.",
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        color=MUTED,
-        fontsize=11,
+    axes.annotate(
+        text, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color=MUTED, size=11
     )

@@ -86,8 +86,9 @@ def draw_panels(panels: Sequence[Panel], epsilon: float) -> Figure:
     scales = _scales(panels, epsilon)
     for number, panel in enumerate(panels):
         top = height - number * _BLOCK - _HEAD
-        text = f"{panel.subject}, slice {panel.slice_index}"
-        figure.text(0.006, (top + 0.06) / height, text, color=INK, fontsize=11, fontweight="bold")
+        name = f"{panel.subject}, slice {panel.slice_index}"
+        style = {"color": INK, "size": 11, "weight": "bold", "parse_math": False}
+        figure.text(0.006, (top + 0.06) / height, name, style)
         for place, tile in enumerate(_tiles(panel, scales)):
             row, column = divmod(place, _COLUMNS)
             bottom = top - (row + 1) * (_TILE + _TITLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,17 +106,18 @@ def architecture_table(architecture: Architecture) -> Table:
 
 def scored_trials(report: SearchReport) -> Table:
     """Returns the completed trials, the best first."""
-    head = ["Trial", "Score", *_TRIAL_METRICS.values()]
+    metrics = {name: title for name, title in _TRIAL_METRICS.items() if name != report.objective}
+    head = ["Trial", "Score", *metrics.values()]
     head += ["Parameters", "Time", "Source", "Blocks: encoder, decoder"]
     ranked = best(report.records, report.direction, len(report.records))
-    return Table(head, [_trial_row(record, report.objective) for record in ranked])
+    return Table(head, [_trial_row(record, report.objective, metrics) for record in ranked])
 
 
-def _trial_row(record: TrialRecord, objective: str) -> list[str]:
+def _trial_row(record: TrialRecord, objective: str, metrics: Iterable[str]) -> list[str]:
     return [
         record.trial_id,
         wording.metric(objective, score_of(record)),
-        *(wording.metric(name, record.metrics.get(name)) for name in _TRIAL_METRICS),
+        *(wording.metric(name, record.metrics.get(name)) for name in metrics),
         wording.count(number_of(record, "parameters")),
         wording.duration(record.seconds),
         record.source,
@@ -170,7 +171,7 @@ def key_figures(report: SearchReport) -> list[tuple[str, str, str]]:
         figures = [
             ("Best trial", trial.trial_id, f"depth {wording.number(number_of(trial, 'depth'), 0)}"),
             ("Its score", wording.metric(report.objective, score_of(trial)), label),
-            ("Its clean Dice", wording.number(clean, 3), "four regions, mean"),
+            ("Its clean Dice", wording.number(clean, 3), "mean of four regions"),
             ("Its parameters", wording.count(number_of(trial, "parameters")), f"{flops} FLOPs"),
         ]
     unended = len(report.records) - len(report.scored) - len(report.failed)

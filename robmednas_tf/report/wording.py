@@ -68,11 +68,11 @@ def square(size: int) -> str:
 
 
 def metric_label(name: str) -> str:
-    """Returns what figures call a metric, such as "Dice of bone, under attack"."""
+    """Returns what figures call a metric, such as "Dice under attack, bone"."""
     condition, kind, *region = name.split("_")
-    place = REGIONS["_".join(region)].label.lower() if region else "four regions, mean"
+    place = REGIONS["_".join(region)].label.lower() if region else "mean of four regions"
     unit = "MAE (HU)" if kind == "mae" else "Dice"
-    return f"{unit}, {place}, {_CONDITIONS[condition]}"
+    return f"{unit} {_CONDITIONS[condition]}, {place}"
 
 
 def objective_phrase(name: str) -> str:
@@ -99,7 +99,7 @@ def attack_phrase(epsilon: float) -> str:
 def summary(report: SearchReport) -> str:
     """Returns the search and what came of it in one paragraph."""
     sentences = [_what_was_done(report), attack_phrase(report.epsilon), _what_was_found(report)]
-    if report.scores and report.scores[-1].rows:
+    if report.epsilon and report.scores and report.scores[-1].rows:
         sentences.append(_what_changed(report.scores[-1]))
     return " ".join(sentences)
 

@@ -83,6 +83,15 @@ class FolderOracle(keras_tuner.Oracle):
         self._require_folder_read()
         return self._startup
 
+    def open_folder(self, folder: Path) -> None:
+        """Goes to work in `folder`, as a tuner with this directory and project name would.
+
+        Raises:
+            keras_tuner.errors.FatalValueError: If its search was set up differently.
+        """
+        self._set_project_dir(str(folder.parent), folder.name)
+        self._require_folder_read()
+
     def record(self, trial_id: str) -> TrialRecord:
         """Returns one trial."""
         return self.ledger[trial_id]

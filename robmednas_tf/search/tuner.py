@@ -10,11 +10,11 @@ from typing import Protocol
 
 import keras
 import keras_tuner
+import numpy as np
 
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.files import replaced_atomically
 from robmednas_tf.models.cost import estimate_cost
-from robmednas_tf.report.panels import panel_image
 from robmednas_tf.search.hypermodel import Outcome, UNetHyperModel
 from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
@@ -46,6 +46,7 @@ class SearchTuner(keras_tuner.Tuner):
         folder: The run's folder.
         keep_models: Number of best trials whose weights stay on disk.
         progress: Told of each step.
+        draw: Lays a panel out as a uint8 picture `(height, width, 3)` for TensorBoard.
         after_trial: Called with all records when a trial has ended.
     """
 
@@ -56,10 +57,11 @@ class SearchTuner(keras_tuner.Tuner):
         folder: Path,
         keep_models: int,
         progress: SearchProgress,
+        draw: Callable[[Panel], np.ndarray],
         after_trial: Callable[[list[TrialRecord]], None],
     ):
         self.folder, self.keep_models = folder, keep_models
-        self.progress, self._after_trial = progress, after_trial
+        self.progress, self._draw, self._after_trial = progress, draw, after_trial
         super().__init__(oracle, hypermodel, directory=str(folder.parent), project_name=folder.name)
         oracle.verbose = 0
 
@@ -158,7 +160,7 @@ class SearchTuner(keras_tuner.Tuner):
                 "seconds": round(seconds, 2),
             },
         )
-        image = panel_image(self._panel(outcome))
+        image = self._draw(self._panel(outcome))
         values = trial.hyperparameters.values
         write_outcome(scalars.writer, trial.trial_id, values, outcome.metrics, image)
 

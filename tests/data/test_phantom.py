@@ -18,7 +18,7 @@ from robmednas_tf.data.phantom_shapes import (
 )
 
 VOLUMES = ("mr", "ct", "mask", "labels")
-MEANS = (125.3451, -702.0467, 0.2468, 1.1366)
+MEANS = (125.3435, -702.038, 0.2468, 1.1366)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from robmednas_tf.models.space import FILTERS, REDUCTION_RATIOS
 from robmednas_tf.models.unet import build_unet
 
 
-def random_architecture(generator, max_depth=5):
+def random_architecture(generator, depths):
     def block():
         return Block(
             generator.choice(PATTERNS),
@@ -20,7 +20,7 @@ def random_architecture(generator, max_depth=5):
             generator.choice((None, *REDUCTION_RATIOS)),
         )
 
-    depth = generator.randint(1, max_depth)
+    depth = generator.choice(depths)
     return Architecture(
         tuple(block() for _ in range(depth)), tuple(block() for _ in range(depth))
     )
@@ -28,17 +28,19 @@ def random_architecture(generator, max_depth=5):
 
 def test_parameters_agree_with_keras_for_200_random_architectures():
     generator = random.Random(0)
-    for _ in range(200):
-        architecture = random_architecture(generator)
+    for place in range(200):
+        # Mostly shallow ones, which have the same blocks and build faster.
+        architecture = random_architecture(generator, (1, 1, 1, 1, 2, 2, 3, 5))
         shape = (generator.randint(8, 20), generator.randint(8, 20), generator.randint(1, 3))
         model = build_unet(architecture, shape)
         assert estimate_cost(architecture, shape).parameters == model.count_params()
-        keras.backend.clear_session()
+        if place % 25 == 0:
+            keras.backend.clear_session()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_operations_and_activations_agree_with_the_layers(seed):
-    architecture = random_architecture(random.Random(seed), max_depth=3)
+    architecture = random_architecture(random.Random(seed), (1, 2, 3))
     model = build_unet(architecture, (18, 24, 1))
     flops = activations = 0
     for layer in model.layers:

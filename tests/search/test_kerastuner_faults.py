@@ -209,6 +209,17 @@ def test_09_the_last_attempt_counts(tmp_path, name, bad):
 
 
 @every_oracle
+def test_09_an_attempt_that_was_killed_leaves_no_metric_behind(tmp_path, name):
+    oracle = oracle_of(name)
+    Tuner(oracle, tmp_path / "search", None)
+    trial = oracle.create_trial("tuner0")
+    oracle.update_trial(trial.trial_id, {"score": 0.2, "mae": 3.0})
+    assert read_trials(tmp_path / "search")[0][0].metrics == {"score": 0.2, "mae": 3.0}
+    again = run(tmp_path / "search", name, counted(0.6), max_trials=1)
+    assert [(each.score, each.metrics) for each in again.records()] == [(0.6, {"score": 0.6})]
+
+
+@every_oracle
 def test_09_a_score_that_stays_nan_fails_the_trial(tmp_path, name):
     nan = float("nan")
     oracle = run(

@@ -1,5 +1,6 @@
 """What every oracle has to do, whatever its rule; and what the two rules do on their own."""
 
+import contextlib
 import json
 import math
 import os
@@ -339,6 +340,18 @@ def test_small_space_is_tried_once_each_and_then_over(tmp_path, name):
     tried = [key_of(record.values) for record in oracle.records()]
     assert len(tried) == len(set(tried)) == 30
     assert oracle.remaining_trials() == 170
+
+
+@every_oracle
+def test_rare_configurations_are_found_too(tmp_path, name):
+    space = keras_tuner.HyperParameters()
+    with contextlib.ExitStack() as scopes:
+        for level in range(14):
+            space.Boolean(f"on{level}")
+            scopes.enter_context(space.conditional_scope(f"on{level}", [True]))
+    # The last two come up once in 16384 draws each.
+    oracle = run(tmp_path / "search", name, sum_of, max_trials=99, space=space)
+    assert sorted(len(each.values) for each in oracle.records()) == [*range(1, 15), 14]
 
 
 @every_oracle

@@ -1,0 +1,159 @@
+"""Slices on disk and as tf.data: exact values, order, repair, and other subjects' absence."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from robmednas_tf.data.cohort import open_folder, open_phantom
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.intensities import AIR_HU, normalize_ct, zscore
+from robmednas_tf.data.slices import (
+    SliceCache,
+    hu_batches,
+    mean_normalized_ct,
+    ordered_batches,
+    read_slices,
+    training_batches,
+)
+from robmednas_tf.evaluation.regions import REGIONS
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return SliceCache(tmp_path / "cache", image_size=22)
+
+
+@pytest.fixture
+def subjects(cohort_folder, cache):
+    return [cache.prepare(subject) for subject in open_folder(cohort_folder)]
+
+
+def test_slices_are_the_volumes(cohort_folder, subjects):
+    for subject, prepared in zip(open_folder(cohort_folder), subjects, strict=True):
+        pair = subject.read()
+        grid = SliceGrid.of(pair.mr.shape, pair.affine, 22)
+        mr, ct = (np.stack(part) for part in zip(*read_slices(prepared), strict=True))
+        expected = zscore(pair.mr)
+        np.testing.assert_array_equal(mr, grid.to_slices(expected, float(expected.min())))
+        np.testing.assert_array_equal(ct, grid.to_slices(pair.ct, AIR_HU))
+        assert prepared.num_slices == len(ct)
+        assert prepared.mean_ct_hu == pytest.approx(ct.mean())
+        counts = {name: np.count_nonzero(region.contains(ct)) for name, region in REGIONS.items()}
+        assert prepared.voxels == counts
+
+
+def test_training_batches_hold_every_slice_once_an_epoch(subjects):
+    batches = training_batches(subjects, batch_size=6, seed=1)
+    total = sum(subject.num_slices for subject in subjects)
+    assert int(batches.cardinality()) == -(-total // 6)
+    epochs = [list(batches.as_numpy_iterator()) for _ in range(2)]
+    expected = Counter(
+        (mr.tobytes(), normalize_ct(ct).tobytes())
+        for subject in subjects
+        for mr, ct in read_slices(subject)
+    )
+    for epoch in epochs:
+        seen = Counter(
+            (mr.tobytes(), ct.tobytes())
+            for mrs, cts in epoch
+            for mr, ct in zip(mrs, cts, strict=True)
+        )
+        assert seen == expected
+    assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
+
+
+def test_the_seed_decides_the_order(subjects):
+    def first(seed):
+        return next(training_batches(subjects, 6, seed).as_numpy_iterator())[0]
+
+    np.testing.assert_array_equal(first(0), first(0))
+    assert not np.array_equal(first(0), first(1))
+
+
+def test_ordered_batches_keep_the_order_and_hu_stays_exact(subjects):
+    mr, ct = next(hu_batches(subjects[0], 100).as_numpy_iterator())
+    other_mr, normalized = next(ordered_batches(subjects[:1], 100).as_numpy_iterator())
+    np.testing.assert_array_equal(mr, other_mr)
+    np.testing.assert_array_equal(normalized, normalize_ct(ct))
+    assert ct.shape == (subjects[0].num_slices, 22, 22, 1)
+    np.testing.assert_array_equal(ct, np.round(ct))
+
+
+def test_the_mean_is_that_of_all_pixels(subjects):
+    pixels = np.concatenate([ct.ravel() for one in subjects for _, ct in read_slices(one)])
+    assert mean_normalized_ct(subjects) == pytest.approx((pixels.mean() - 1250) / 2500, abs=1e-6)
+
+
+def test_fewer_slices_are_spread_evenly(cohort_folder, tmp_path, subjects):
+    few = SliceCache(tmp_path / "cache", 22, slices_per_subject=3)
+    subject = open_folder(cohort_folder)["1BA001"]
+    kept = list(read_slices(few.prepare(subject)))
+    every = list(read_slices(subjects[0]))
+    assert len(every) == 6
+    for (mr, _), place in zip(kept, (1, 3, 5), strict=True):
+        np.testing.assert_array_equal(mr, every[place][0])
+
+
+def test_prepared_files_are_used_again(cohort_folder, cache, subjects, monkeypatch):
+    monkeypatch.setattr(SliceCache, "_write", None)
+    again = [cache.prepare(subject) for subject in open_folder(cohort_folder)]
+    assert again == subjects
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_a_byte,
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.unlink(),
+        lambda path: path.with_suffix(".json").unlink(),
+        lambda path: path.with_suffix(".json").write_text("{"),
+        lambda path: path.with_suffix(".json").write_text(json.dumps({"num_slices": 1})),
+    ],
+)
+def test_damaged_caches_are_noticed_and_made_anew(cohort_folder, cache, subjects, damage):
+    before = list(read_slices(subjects[0]))
+    damage(subjects[0].path)
+    again = cache.prepare(open_folder(cohort_folder)["1BA001"])
+    assert again == subjects[0]
+    np.testing.assert_array_equal(list(read_slices(again)), before)
+
+
+def test_keys_follow_content_and_settings(cohort_folder, tmp_path):
+    cohort = open_folder(cohort_folder)
+    caches = [SliceCache(tmp_path, 22), SliceCache(tmp_path, 24), SliceCache(tmp_path, 22, 3)]
+    keys = {cache.key(subject) for cache in caches for subject in cohort}
+    assert len(keys) == len(caches) * len(cohort)
+    before = caches[0].key(cohort["1BA001"])
+    flip_a_byte(cohort_folder / "1BA001" / "mr.nii.gz")
+    assert caches[0].key(cohort["1BA001"]) != before
+
+
+def test_cropping_is_measured(cohort_folder, tmp_path):
+    small = SliceCache(tmp_path, 16).prepare(open_folder(cohort_folder)["1BA005"])
+    assert 0 < small.cropped < 1
+    large = SliceCache(tmp_path, 40).prepare(open_folder(cohort_folder)["1BA005"])
+    assert large.cropped == 0
+
+
+def test_phantoms_are_prepared_too(tmp_path):
+    subject = next(iter(open_phantom(1, (16, 16, 8), seed=0)))
+    prepared = SliceCache(tmp_path, 16).prepare(subject)
+    assert prepared.num_slices == 8
+    assert all(prepared.voxels.values())
+
+
+def test_real_patients_are_prepared(sts, tmp_path):
+    cache = SliceCache(tmp_path, 192, slices_per_subject=4)
+    prepared = {name: cache.prepare(open_folder(sts)[name]) for name in ("STS_012", "STS_041")}
+    assert prepared["STS_012"].voxels["bone"] > 0
+    assert prepared["STS_041"].voxels["bone"] == 0
+    assert all(subject.cropped == 0 for subject in prepared.values())

@@ -1,0 +1,93 @@
+"""Training: the best epoch's averaged weights stay, and what goes wrong is said."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from robmednas_tf.config import TrainingConfig
+from robmednas_tf.data.slices import mean_normalized_ct, ordered_batches, training_batches
+from robmednas_tf.models.architecture import Architecture, Block
+from robmednas_tf.models.unet import build_unet
+from robmednas_tf.training import compile_model, fit
+
+SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
+
+
+def train(heads, config, callbacks=()):
+    bias = mean_normalized_ct(heads[:2]) if config.start_at_mean else None
+    model = build_unet(SMALL, (16, 16, 1), output_bias=bias)
+    compile_model(model, config)
+    batches = ordered_batches(heads[2:3], config.batch_size)
+    result = fit(model, training_batches(heads[:2], config.batch_size, 0), batches, config, callbacks)
+    return model, result, batches
+
+
+def loss_of(model, batches):
+    errors = [np.square(model(mr) - ct).mean(axis=(1, 2, 3)) for mr, ct in batches]
+    return float(np.concatenate(errors).mean())
+
+
+def test_the_kept_weights_are_those_of_the_lowest_validation_loss(prepared_heads):
+    model, result, batches = train(prepared_heads, TrainingConfig(epochs=6, learning_rate=0.05))
+    losses = result.history["val_loss"]
+    assert result.best_epoch == int(np.argmin(losses))
+    assert result.val_loss == min(losses)
+    # A rate this high makes the last epoch another than the best, or this test shows nothing.
+    assert len(set(losses)) == len(losses)
+    assert loss_of(model, batches) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_training_goes_on_from_the_trained_weights_not_their_average(prepared_heads):
+    plain = train(prepared_heads, TrainingConfig(epochs=3, weight_averaging=0.0))[1]
+    averaged = train(prepared_heads, TrainingConfig(epochs=3, weight_averaging=0.96))[1]
+    np.testing.assert_allclose(plain.history["loss"], averaged.history["loss"], rtol=1e-5)
+    assert plain.history["val_loss"] != averaged.history["val_loss"]
+
+
+def test_a_network_learns(prepared_heads):
+    _, result, _ = train(prepared_heads, TrainingConfig(epochs=8, learning_rate=3e-3))
+    assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
+
+
+def test_patience_ends_a_training_that_stands_still(prepared_heads):
+    # A step too small to change a float32 weight.
+    config = TrainingConfig(epochs=20, learning_rate=1e-12, patience=2, weight_averaging=0.0)
+    _, result, _ = train(prepared_heads, config)
+    assert len(result.history["loss"]) < 20
+    assert result.best_epoch == 0
+
+
+def test_a_loss_that_is_not_a_number_is_said(prepared_heads):
+    class Poison(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            weight = self.model.trainable_variables[-1]
+            weight.assign(tf.fill(weight.shape, math.nan))
+
+    with pytest.raises(FloatingPointError, match="not finite in epoch 1"):
+        train(prepared_heads, TrainingConfig(epochs=3), [Poison()])
+
+
+def test_callbacks_see_both_losses(prepared_heads):
+    seen = []
+    spy = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(set(logs)))
+    train(prepared_heads, TrainingConfig(epochs=2), [spy])
+    assert seen == [{"loss", "val_loss"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"epochs": 1, "batch_size": 0}, "batch_size"),
+        ({"epochs": 1, "learning_rate": 0.0}, "learning_rate"),
+        ({"epochs": 1, "learning_rate": math.nan}, "learning_rate"),
+        ({"epochs": 1, "weight_averaging": 1.0}, "weight_averaging"),
+        ({"epochs": 1, "patience": -1}, "patience"),
+    ],
+)
+def test_impossible_settings_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**values)

@@ -12,6 +12,7 @@ from pathlib import Path
 from robmednas_tf.evaluation.regions import REGIONS
 
 PHANTOM = "phantom"
+KERNEL_INITIALIZERS = ("he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "orthogonal")
 
 
 def _objectives() -> dict[str, str]:
@@ -68,7 +69,7 @@ class TrainingConfig:
         batch_size: Slices a step.
         learning_rate: Adam's step size.
         patience: Epochs without a lower validation loss before training stops; 0 never stops.
-        kernel_initializer: Keras's name of the convolutions' initializer.
+        kernel_initializer: One of `KERNEL_INITIALIZERS`, which are Keras's names.
         start_at_mean: Start the last layer as the training CTs' mean instead of at random.
         weight_averaging: Decay of the running average of the weights that is validated, kept and
             evaluated, in [0, 1); 0 uses the weights themselves.
@@ -89,6 +90,11 @@ class TrainingConfig:
         _require_at_least(("patience", self.patience, 0))
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate must be > 0. Received: {self.learning_rate}.")
+        if self.kernel_initializer not in KERNEL_INITIALIZERS:
+            raise ValueError(
+                f"kernel_initializer must be one of {KERNEL_INITIALIZERS}. "
+                f"Received: {self.kernel_initializer!r}."
+            )
         if not 0 <= self.weight_averaging < 1:
             raise ValueError(
                 f"weight_averaging must be in [0, 1). Received: {self.weight_averaging}."

@@ -77,4 +77,6 @@ def test_the_keras_file_loads_with_no_custom_object(model, folder):
 def test_an_export_replaces_the_one_before(model, folder):
     before = sorted(path.name for path in folder.iterdir())
     export_model(model, folder)
-    assert sorted(path.name for path in folder.iterdir()) == before == ["model.keras", "saved_model"]
+    assert (
+        sorted(path.name for path in folder.iterdir()) == before == ["model.keras", "saved_model"]
+    )

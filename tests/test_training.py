@@ -21,7 +21,9 @@ def train(heads, config, callbacks=()):
     model = build_unet(SMALL, (16, 16, 1), output_bias=bias)
     compile_model(model, config)
     batches = ordered_batches(heads[2:3], config.batch_size)
-    result = fit(model, training_batches(heads[:2], config.batch_size, 0), batches, config, callbacks)
+    result = fit(
+        model, training_batches(heads[:2], config.batch_size, 0), batches, config, callbacks
+    )
     return model, result, batches
 
 

@@ -18,7 +18,9 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 _HELP_FLAGS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 # Lines of the runtime's own logger, which no setting silences before it is initialised.
-_RUNTIME_LINE = re.compile(r"[IWE]\d{4} \d\d:|[IWE]0000 00:|WARNING: All log messages before absl")
+_RUNTIME_LINE = re.compile(
+    r"[IWE]\d{4} \d\d:|WARNING: All log messages before absl|To enable the following instructions:"
+)
 
 
 def run(main: Callable[[], None], summary: str, module: str) -> NoReturn:
@@ -103,10 +105,15 @@ def start_tensorflow(deterministic: bool = False) -> None:
         deterministic: Whether the same inputs must give the same bits, at some cost in speed.
     """
     with _without_runtime_lines():
+        import keras
         import tensorflow as tf
 
-        tf.config.list_physical_devices()
-        tf.constant(0.0)
+        # The devices, and a library's remark at its first gradient of an upsampling.
+        slices = tf.zeros((1, 2, 2, 1))
+        with tf.GradientTape() as tape:
+            tape.watch(slices)
+            enlarged = keras.layers.UpSampling2D(2)(slices)
+        tape.gradient(enlarged, slices)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 

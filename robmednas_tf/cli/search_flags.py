@@ -9,7 +9,14 @@ from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.config import OBJECTIVES, PHANTOM, DataConfig, SearchConfig, TrainingConfig
+from robmednas_tf.config import (
+    KERNEL_INITIALIZERS,
+    OBJECTIVES,
+    PHANTOM,
+    DataConfig,
+    SearchConfig,
+    TrainingConfig,
+)
 from robmednas_tf.models.architecture import PATTERNS
 from robmednas_tf.models.space import FILTERS, MAX_DEPTH, REDUCTION_RATIOS, SearchSpace
 
@@ -80,9 +87,10 @@ flags.DEFINE_integer("batch_size", 6, "Slices a step. Paper: 6.")
 flags.DEFINE_float(
     "learning_rate", 1e-3, "Adam's step size. Paper: 1e-4, too small for a trial of 200 steps."
 )
-flags.DEFINE_string(
+flags.DEFINE_enum(
     "kernel_initializer",
     "he_normal",
+    KERNEL_INITIALIZERS,
     "Keras's name of the kernels' initializer. Paper: not said; Keras's default is glorot_uniform.",
 )
 flags.DEFINE_bool(

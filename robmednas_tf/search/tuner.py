@@ -11,6 +11,7 @@ from typing import Protocol
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.src import config as kt_config
 
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.files import replaced_atomically
@@ -20,6 +21,9 @@ from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.tensorboard import EpochScalars, write_hparams_config, write_outcome
 from robmednas_tf.search.trials import TrialRecord, best, trial_folder
+
+# KerasTuner prints each failed candidate's traceback; the trial's file keeps it instead.
+kt_config.DEBUG = False
 
 
 class SearchProgress(Protocol):
@@ -81,6 +85,15 @@ class SearchTuner(keras_tuner.Tuner):
         """Returns the trial's folder."""
         return str(trial_folder(self.folder, trial_id))
 
+    def search(self, *args, **kwargs) -> None:
+        """Runs trials until the budget is used; an interruption costs no trial an attempt."""
+        try:
+            super().search(*args, **kwargs)
+        except KeyboardInterrupt:
+            for trial in list(self.oracle.ongoing_trials.values()):
+                self.oracle.release(trial.trial_id)
+            raise
+
     def on_search_begin(self) -> None:
         """Declares the HParams page's columns."""
         write_hparams_config(
@@ -93,11 +106,7 @@ class SearchTuner(keras_tuner.Tuner):
         self.progress.trial_started(record)
         keras.backend.clear_session()
         gc.collect()
-        try:
-            return self._run(trial, record)
-        except KeyboardInterrupt:
-            self.oracle.release(trial.trial_id)
-            raise
+        return self._run(trial, record)
 
     def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records the trial, drops the weights that are no longer among the best."""

@@ -23,7 +23,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def volume(prepared_heads):
-    mr, ct = (np.stack(part)[..., None] for part in zip(*read_slices(prepared_heads[0]), strict=True))
+    mr, ct = (
+        np.stack(part)[..., None] for part in zip(*read_slices(prepared_heads[0]), strict=True)
+    )
     return mr, ct
 
 
@@ -38,7 +40,9 @@ def test_streamed_scores_are_those_of_the_whole_volume(model, prepared_heads, vo
     }
     for condition, regions in expected.items():
         for region, score in regions.items():
-            assert scores[condition][region].dice == pytest.approx(score.dice, abs=1e-3, nan_ok=True)
+            assert scores[condition][region].dice == pytest.approx(
+                score.dice, abs=1e-3, nan_ok=True
+            )
             assert scores[condition][region].mae == pytest.approx(score.mae, rel=1e-3, nan_ok=True)
     assert scores["adversarial"]["brain"].mae > scores["clean"]["brain"].mae
 
@@ -48,7 +52,9 @@ def test_a_panel_is_that_slice(model, prepared_heads, volume):
     panel = AttackedInference(model, 0.2).panel(prepared_heads[0], 5)
     np.testing.assert_array_equal(panel.mr, mr[5, ..., 0])
     np.testing.assert_array_equal(panel.ct, ct[5, ..., 0])
-    np.testing.assert_allclose(panel.synthetic_ct, denormalize_ct(model(mr[5:6]))[0, ..., 0], atol=0.1)
+    np.testing.assert_allclose(
+        panel.synthetic_ct, denormalize_ct(model(mr[5:6]))[0, ..., 0], atol=0.1
+    )
     assert np.abs(panel.attacked_mr - panel.mr).max() == pytest.approx(0.2, abs=1e-5)
 
 

@@ -21,9 +21,7 @@ def random_architecture(generator, depths):
         )
 
     depth = generator.choice(depths)
-    return Architecture(
-        tuple(block() for _ in range(depth)), tuple(block() for _ in range(depth))
-    )
+    return Architecture(tuple(block() for _ in range(depth)), tuple(block() for _ in range(depth)))
 
 
 def test_parameters_agree_with_keras_for_200_random_architectures():

@@ -1,0 +1,173 @@
+"""The main job from end to end: what it leaves, and that no interruption changes it."""
+
+import csv
+import json
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.trials import COMPLETED, read_trials
+
+from .conftest import SMOKE
+
+LEFT = {
+    "flags.cfg",
+    "environment.json",
+    "split.json",
+    "search.json",
+    "trials",
+    "trials.csv",
+    "best_architecture.json",
+    "best_model",
+    "tensorboard",
+    "report.html",
+    "figures",
+}
+
+
+def outcomes(folder):
+    records, damaged = read_trials(folder)
+    assert not damaged
+    return [(record.values, record.source, record.status) for record in records], [
+        record.metrics for record in records
+    ]
+
+
+def assert_same_trials(first, second):
+    (values, metrics), (other_values, other_metrics) = outcomes(first), outcomes(second)
+    assert values == other_values
+    for one, other in zip(metrics, other_metrics, strict=True):
+        assert one == pytest.approx(other, abs=1e-6, rel=1e-6, nan_ok=True)
+
+
+def test_a_run_leaves_all_that_is_promised(smoke_run):
+    folder, _, _ = smoke_run
+    assert {path.name for path in folder.iterdir()} >= LEFT
+    assert {path.name for path in folder.iterdir()} - LEFT == {".lock"}
+    model_files = {path.name for path in (folder / "best_model").iterdir()}
+    assert model_files == {"model.keras", "saved_model", "training.json"}
+
+
+def test_the_trials_table_agrees_with_the_records(smoke_run):
+    folder, _, _ = smoke_run
+    records, _ = read_trials(folder)
+    with (folder / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["0000", "0001", "0002"]
+    for row, record in zip(rows, records, strict=True):
+        assert row["status"] == COMPLETED
+        assert float(row["score"]) == float(row["adversarial_dice"]) == record.score
+        assert json.loads(row["architecture"]) == record.details["architecture"]
+        assert int(row["parameters"]) == record.details["parameters"]
+
+
+def test_the_best_architecture_is_the_best_trials(smoke_run):
+    folder, output, _ = smoke_run
+    records, _ = read_trials(folder)
+    winner = max(records, key=lambda record: (record.score, -record.number))
+    best = Architecture.from_json((folder / "best_architecture.json").read_text())
+    assert best.to_dict() == winner.details["architecture"]
+    assert f"Best trial {winner.trial_id}" in output
+
+
+def test_test_subjects_take_no_part_in_training(smoke_run):
+    folder, _, _ = smoke_run
+    split = json.loads((folder / "split.json").read_text())
+    search, cohort = split["search"], split["cohort"]
+    used = search["train"] + search["validation"]
+    assert not set(used) & set(search["test"])
+    assert not set(used + search["test"]) & set(cohort["test"])
+    assert set(used + search["test"]) <= set(cohort["train"])
+
+
+def test_the_exported_models_agree(smoke_run):
+    folder, _, _ = smoke_run
+    model = keras.saving.load_model(folder / "best_model" / "model.keras", safe_mode=True)
+    saved = tf.saved_model.load(str(folder / "best_model" / "saved_model"))
+    mr = np.random.default_rng(0).gamma(2.0, 100.0, (5, 24, 24)).astype("float32")
+    expected = model((mr[..., None] - mr.mean()) / mr.std())[..., 0] * 2500 + 1250
+    np.testing.assert_allclose(saved.serve(mr), expected, atol=0.05)
+
+
+def test_a_pipe_gets_plain_lines_with_progress(smoke_run):
+    _, output, errors = smoke_run
+    assert errors == ""
+    assert "\r" not in output
+    lines = [line for line in output.splitlines() if line.startswith("Trial ")]
+    assert [line.split(":")[0] for line in lines] == ["Trial 1/3", "Trial 2/3", "Trial 3/3"]
+    assert all("best so far" in line and "left" in line for line in lines)
+    assert "quick start on made-up heads" in output
+    assert "configs/paper.cfg" in output
+
+
+def test_the_flag_file_repeats_the_run_and_finds_it_done(smoke_run, start_search):
+    folder, _, _ = smoke_run
+    before = {path: path.read_bytes() for path in folder.glob("trials/*/trial.json")}
+    process = start_search(f"--flagfile={folder / 'flags.cfg'}")
+    output, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    assert "3 of 3 trials are done" in output
+    assert "Trial 1/3" not in output
+    assert "Training the winner" not in output
+    assert {path: path.read_bytes() for path in folder.glob("trials/*/trial.json")} == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(smoke_run, start_search):
+    folder, _, _ = smoke_run
+    process = start_search(*SMOKE, "--epochs=3", "--epsilon=0.1", f"--output_dir={folder}")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert len(errors.splitlines()) == 1
+    assert "epochs: 2 in the folder, 3 now" in errors
+    assert "epsilon: 0.2 in the folder, 0.1 now" in errors
+    assert "--output_dir" in errors
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_killed_and_interrupted_searches_end_with_the_same_trials(
+    smoke_run, start_search, tmp_path
+):
+    folder = tmp_path / "killed"
+    arguments = (*SMOKE, f"--output_dir={folder}")
+    process = start_search(*arguments)
+    wait_for(folder / "trials" / "0000" / "trial.json", process)
+    process.kill()
+    process.communicate()
+
+    process = start_search(*arguments)
+    # Its events are opened when the training starts.
+    wait_for(folder / "tensorboard" / "0001", process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors == "Interrupted. The same command goes on from here.\n"
+
+    process = start_search(*arguments)
+    _, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    assert_same_trials(smoke_run[0], folder)
+    assert [record.attempts for record in read_trials(folder)[0]] == [2, 1, 1]
+
+
+def test_real_patients_are_searched(sts, start_search, tmp_path):
+    process = start_search(
+        *("--flagfile=configs/sts.cfg", f"--data={sts}", f"--output_dir={tmp_path / 'sts'}"),
+        *("--num_trials=1", "--epochs=1", "--final_epochs=0", "--image_size=96"),
+        *("--slices_per_subject=4", "--max_depth=1", "--filters=8", "--patterns=1000"),
+    )
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert "are cropped" in output
+    assert (tmp_path / "sts" / "report.html").is_file()

@@ -1,0 +1,160 @@
+"""The tuner: what it leaves on disk, what it forgets, and how it takes an interruption."""
+
+import keras_tuner
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from robmednas_tf.evaluation.inference import AttackedInference, summarize
+from robmednas_tf.search.hyperparameters import declare_space
+from robmednas_tf.search.oracles import RandomOracle
+from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING
+from robmednas_tf.search.tuner import SearchTuner
+
+
+class Progress:
+    def __init__(self):
+        self.told = []
+
+    def trial_started(self, record):
+        self.told.append(("started", record.trial_id))
+
+    def epoch_ended(self, record, epoch, val_loss):
+        self.told.append(("epoch", epoch))
+
+    def trial_ended(self, record):
+        self.told.append(("ended", record.status))
+
+
+def make_tuner(hypermodel, folder, max_trials=3, keep_models=1):
+    space = keras_tuner.HyperParameters()
+    declare_space(space, hypermodel.space)
+    oracle = RandomOracle(
+        keras_tuner.Objective("adversarial_dice", "max"), max_trials, space, seed=0
+    )
+    tables = []
+    tuner = SearchTuner(
+        oracle,
+        hypermodel,
+        folder,
+        keep_models,
+        Progress(),
+        lambda panel: np.zeros((4, 4, 3), np.uint8),
+        tables.append,
+    )
+    tuner.tables = tables
+    return tuner
+
+
+@pytest.fixture(scope="module")
+def searched(hypermodel, tmp_path_factory):
+    tuner = make_tuner(hypermodel, tmp_path_factory.mktemp("runs") / "run")
+    tuner.search()
+    return tuner
+
+
+def test_every_trial_is_recorded_whole(searched):
+    records = searched.oracle.records()
+    assert [record.status for record in records] == [COMPLETED] * 3
+    for record in records:
+        assert record.score == record.metrics["adversarial_dice"]
+        assert len(record.details["history"]["val_loss"]) == 2
+        assert record.details["depth"] == len(record.details["architecture"]["encoder"])
+        assert {"parameters", "flops", "memory_gb", "best_epoch"} <= set(record.details)
+    assert [len(table) for table in searched.tables] == [1, 2, 3]
+
+
+def test_only_the_best_keep_their_weights_and_they_are_those_scored(searched, hypermodel):
+    kept = list(searched.folder.glob("trials/*/model.weights.h5"))
+    best = searched.oracle.get_best_trials()[0]
+    assert [path.parent.name for path in kept] == [best.trial_id]
+    inference = AttackedInference(searched.load_model(best), hypermodel.epsilon)
+    again = summarize([inference.score(hypermodel.data.test[0])])
+    assert again["adversarial_dice"] == pytest.approx(best.score, abs=1e-6)
+    parameters = searched.oracle.record(best.trial_id).details["parameters"]
+    assert kept[0].stat().st_size < 8 * parameters + 200_000
+
+
+def test_weights_not_kept_are_said(searched):
+    worst = searched.oracle.get_best_trials(3)[-1]
+    with pytest.raises(ValueError, match="keeps no weights"):
+        searched.load_model(worst)
+
+
+def test_tensorboard_has_curves_pictures_and_hyperparameters(searched):
+    record = searched.oracle.records()[0]
+    events = EventAccumulator(str(searched.folder / "tensorboard" / record.trial_id))
+    events.Reload()
+    tags = events.Tags()
+    assert {"epoch/loss", "epoch/val_loss", "trial/adversarial_dice", "slices"} <= set(
+        tags["tensors"]
+    )
+    started = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    assert all(name.encode() in started for name in record.values)
+    summary = EventAccumulator(str(searched.folder / "tensorboard" / "search"))
+    summary.Reload()
+    metadata = summary.summary_metadata["_hparams_/experiment"]
+    for each in searched.oracle.get_space().space:
+        assert each.name.encode() in metadata.plugin_data.content
+    assert b"adversarial_dice" in metadata.plugin_data.content
+
+
+def test_nothing_else_holds_state(searched):
+    names = {path.name for path in searched.folder.iterdir()}
+    assert names == {"search.json", "tensorboard", "trials"}
+
+
+def test_progress_is_told_in_order(searched):
+    told = searched.progress.told
+    assert told[:4] == [("started", "0000"), ("epoch", 1), ("epoch", 2), ("ended", COMPLETED)]
+    assert len(told) == 12
+
+
+def test_a_second_search_in_the_folder_has_nothing_to_do(searched, hypermodel):
+    again = make_tuner(hypermodel, searched.folder)
+    again.search()
+    assert again.progress.told == []
+    assert again.oracle.records() == searched.oracle.records()
+
+
+def test_nothing_is_built_to_discover_the_space(hypermodel, tmp_path, monkeypatch):
+    def refuse(*_args):
+        raise AssertionError("a model was built")
+
+    monkeypatch.setattr(hypermodel, "build", refuse)
+    tuner = make_tuner(hypermodel, tmp_path / "run")
+    assert len(tuner.oracle.get_space().space) == 1 + 4 * 4
+
+
+def test_a_failed_candidate_is_recorded_and_the_search_goes_on(hypermodel, tmp_path, monkeypatch):
+    real, calls = hypermodel.train_and_score, []
+
+    def sometimes(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise FloatingPointError("The loss is not finite in epoch 1.")
+        return real(*args)
+
+    monkeypatch.setattr(hypermodel, "train_and_score", sometimes)
+    tuner = make_tuner(hypermodel, tmp_path / "run", max_trials=1)
+    tuner.search()
+    failed, completed = tuner.oracle.records()
+    assert (failed.status, completed.status) == (FAILED, COMPLETED)
+    assert "FloatingPointError: The loss is not finite" in failed.message
+    assert failed.details["parameters"] > 0
+
+
+def test_an_interruption_does_not_count_against_the_trial(hypermodel, tmp_path, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    real = hypermodel.train_and_score
+    monkeypatch.setattr(hypermodel, "train_and_score", interrupted)
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            make_tuner(hypermodel, tmp_path / "run", max_trials=1).search()
+    monkeypatch.setattr(hypermodel, "train_and_score", real)
+    tuner = make_tuner(hypermodel, tmp_path / "run", max_trials=1)
+    assert [record.status for record in tuner.oracle.records()] == [RUNNING]
+    tuner.search()
+    assert [record.status for record in tuner.oracle.records()] == [COMPLETED]

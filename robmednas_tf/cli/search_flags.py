@@ -42,7 +42,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer(
     "num_trials",
-    12,
+    16,
     "Candidates trained and scored; failed ones do not count. Paper: 200.",
 )
 flags.DEFINE_enum(

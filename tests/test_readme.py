@@ -1,0 +1,92 @@
+"""The README keeps its word: its program runs, its commands and figures are true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robmednas_tf.models.architecture import NAMED
+from robmednas_tf.models.cost import estimate_cost
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    (.+)$", README, flags=re.MULTILINE)
+
+
+def test_the_program_runs_and_has_six_lines_of_work():
+    program = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)[1]
+    lines = [line for line in program.splitlines() if line and not line.startswith("import")]
+    assert len(lines) == 6
+    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert re.fullmatch(r"Dice of the untrained network's bone: 0\.\d\d\n", output)
+
+
+def test_two_commands_set_everything_up():
+    whole = [command for command in COMMANDS if command.startswith("python3 -m venv")]
+    assert whole[0].endswith("&& python run_search.py --oracle bayesian")
+    assert whole[1].endswith("&& python -m pytest")
+
+
+def test_every_flag_named_exists():
+    help_text = subprocess.check_output(
+        [sys.executable, "run_search.py", "--help"], text=True, cwd=ROOT
+    )
+    named = set(re.findall(r"--([a-z_]+)(?==)", README)) - {"flagfile"}
+    assert named
+    for name in named:
+        assert f"--{name}:" in help_text
+
+
+@pytest.mark.parametrize("name", ["baseline", "robmednas_t"])
+def test_parameter_counts_are_true(name):
+    assert f"{estimate_cost(NAMED[name], (256, 256, 1)).parameters:,} parameters" in README or (
+        f"`{name}` ({estimate_cost(NAMED[name], (256, 256, 1)).parameters:,})" in README
+    )
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.cfg")), ids=lambda path: path.name)
+def test_every_configuration_is_valid_and_says_what_it_is(path):
+    from absl.testing import flagsaver
+
+    from robmednas_tf.cli import command
+    from robmednas_tf.cli.search_flags import settings_from_flags
+
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert f"--flagfile=configs/{path.name}" in text
+    with flagsaver.flagsaver():
+        command.parse_flags(["search", f"--flagfile={path}"])
+        settings_from_flags()
+
+
+def test_the_quick_start_configuration_is_the_defaults():
+    from absl import flags
+    from absl.testing import flagsaver
+
+    from robmednas_tf.cli import command, search_flags
+
+    with flagsaver.flagsaver():
+        command.parse_flags(["search", f"--flagfile={ROOT / 'configs' / 'quickstart.cfg'}"])
+        module = flags.FLAGS.flags_by_module_dict()[search_flags.__name__]
+        assert {flag.name for flag in module if flag.value != flag.default} == set()
+
+
+def test_the_paper_configuration_is_the_papers():
+    from absl.testing import flagsaver
+
+    from robmednas_tf.cli import command
+    from robmednas_tf.cli.search_flags import settings_from_flags
+    from robmednas_tf.models.space import SearchSpace
+
+    with flagsaver.flagsaver():
+        command.parse_flags(["search", f"--flagfile={ROOT / 'configs' / 'paper.cfg'}"])
+        settings = settings_from_flags()
+    assert settings.space == SearchSpace()
+    assert (settings.search.num_trials, settings.search.num_subjects) == (200, 6)
+    assert (settings.search.epsilon, settings.data.image_size) == (0.2, 256)
+    training, final = settings.training, settings.final_training
+    assert (training.epochs, training.batch_size, training.learning_rate) == (10, 6, 1e-4)
+    assert (final.epochs, final.patience, final.learning_rate) == (150, 5, 1e-4)
+    assert (training.start_at_mean, training.weight_averaging) == (False, 0.0)

@@ -40,18 +40,13 @@ def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: 
 
     Args:
         folder: TensorBoard's root folder.
-        hp: Every declared hyperparameter.
+        hp: Every declared hyperparameter, each a choice among values.
         metric: Name of the objective, shown beside the adversarial Dice.
     """
     shutil.rmtree(folder / "search", ignore_errors=True)
     hparams = [
         hparams_api.HParam(each.name, hparams_api.Discrete(list(each.values)))
         for each in hp.space
-        if hasattr(each, "values")
-    ] + [
-        hparams_api.HParam(each.name, hparams_api.Discrete([False, True]))
-        for each in hp.space
-        if isinstance(each, keras_tuner.engine.hyperparameters.Boolean)
     ]
     names = dict.fromkeys((metric, "adversarial_dice", "clean_dice", "val_loss"))
     metrics = [hparams_api.Metric(f"trial/{name}", display_name=name) for name in names]

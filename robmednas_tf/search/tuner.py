@@ -128,7 +128,7 @@ class SearchTuner(keras_tuner.Tuner):
                 "Raise --keep_models, or train its architecture anew."
             )
         model = self.hypermodel.build_architecture(architecture_of(trial.hyperparameters))
-        model.load_weights(path)
+        _without_optimizer(model).load_weights(path)
         return model
 
     def weights_path(self, trial_id: str) -> Path:
@@ -159,8 +159,7 @@ class SearchTuner(keras_tuner.Tuner):
 
     def _keep(self, model, trial, outcome: Outcome, scalars: EpochScalars, seconds: float) -> None:
         with replaced_atomically(self.weights_path(trial.trial_id)) as temporary:
-            # Without the optimizer, whose moments are three times the weights.
-            keras.Model(model.input, model.output).save_weights(temporary)
+            _without_optimizer(model).save_weights(temporary)
         self.oracle.annotate(
             trial.trial_id,
             {
@@ -186,6 +185,11 @@ class SearchTuner(keras_tuner.Tuner):
         for record in records:
             if record.trial_id not in kept:
                 self.weights_path(record.trial_id).unlink(missing_ok=True)
+
+
+def _without_optimizer(model: keras.Model) -> keras.Model:
+    # Its moments are three times the weights, and nothing goes on from a trial.
+    return keras.Model(model.input, model.output)
 
 
 class _EpochReport(keras.callbacks.Callback):

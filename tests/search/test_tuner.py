@@ -4,6 +4,7 @@ import keras_tuner
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
 from robmednas_tf.search.hyperparameters import declare_space
@@ -94,9 +95,11 @@ def test_tensorboard_has_curves_pictures_and_hyperparameters(searched):
     summary = EventAccumulator(str(searched.folder / "tensorboard" / "search"))
     summary.Reload()
     metadata = summary.summary_metadata["_hparams_/experiment"]
-    for each in searched.oracle.get_space().space:
-        assert each.name.encode() in metadata.plugin_data.content
-    assert b"adversarial_dice" in metadata.plugin_data.content
+    declared = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
+    columns = [info.name for info in declared.experiment.hparam_infos]
+    assert columns == [each.name for each in searched.oracle.get_space().space]
+    metrics = [info.name.tag for info in declared.experiment.metric_infos]
+    assert metrics[0] == "trial/adversarial_dice"
 
 
 def test_nothing_else_holds_state(searched):

@@ -5,15 +5,19 @@ Source: paper sections 2.2 and 2.3.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from robmednas_tf.config import TrainingConfig
+from robmednas_tf.data.slices import ShuffledSlices
+from robmednas_tf.files import replaced_atomically
 from robmednas_tf.optimizer import FlatAdam
 
 
@@ -42,69 +46,113 @@ def compile_model(model: keras.Model, config: TrainingConfig) -> None:
     optimizer.build(model.trainable_variables)
 
 
-class BestAveragedWeights(keras.callbacks.Callback):
+class BestEpoch(keras.callbacks.Callback):
     """Validates the averaged weights and keeps those of the epoch with the lowest loss.
 
     Args:
-        patience: Epochs without a lower validation loss before training stops; 0 never stops.
+        config: Number of epochs, patience.
+        checkpoint: File in which the training's state is kept after each epoch, or None.
 
     Raises:
         FloatingPointError: If a loss is not finite, at the end of that epoch.
     """
 
-    def __init__(self, patience: int = 0):
+    def __init__(self, config: TrainingConfig, checkpoint: Path | None = None):
         super().__init__()
-        self.patience = patience
-        self.best_epoch = -1
-        self._best_loss = math.inf
+        self._config, self._checkpoint = config, checkpoint
+        self.history: dict[str, list[float]] = {"loss": [], "val_loss": []}
         self._best_weights: list[np.ndarray] = []
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that are done."""
+        return len(self.history["val_loss"])
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch with the lowest validation loss, from 0."""
+        return int(np.argmin(self.history["val_loss"]))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        patience = self._config.patience
+        return self.num_epochs >= self._config.epochs or (
+            bool(self.num_epochs and patience) and self.num_epochs - 1 - self.best_epoch >= patience
+        )
 
     def on_test_begin(self, logs=None):
         """Puts the averaged weights in place for the validation."""
         self.model.optimizer.swap_average()
 
     def on_test_end(self, logs=None):
-        """Puts the trained weights back."""
-        loss = (logs or {}).get("loss", math.nan)
-        if loss < self._best_loss:
+        """Keeps the averaged weights if they are the best yet, and puts the trained ones back."""
+        if not logs["loss"] >= min(self.history["val_loss"], default=math.inf):
             self._best_weights = self.model.get_weights()
         self.model.optimizer.swap_average()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Notes the best epoch and stops a training that went wrong or stands still."""
-        loss, val_loss = logs["loss"], logs["val_loss"]
-        if not (math.isfinite(loss) and math.isfinite(val_loss)):
-            raise FloatingPointError(
-                f"The loss is not finite in epoch {epoch + 1}: training {loss}, "
-                f"validation {val_loss}. Lower the learning rate."
-            )
-        if val_loss < self._best_loss:
-            self._best_loss, self.best_epoch = val_loss, epoch
-        elif self.patience and epoch - self.best_epoch >= self.patience:
-            self.model.stop_training = True
+        """Notes the epoch, and stops a training that went wrong or stands still."""
+        for name, values in self.history.items():
+            values.append(float(logs[name]))
+            if not math.isfinite(logs[name]):
+                raise FloatingPointError(
+                    f"The {name} is not finite in epoch {epoch + 1}: {logs[name]}. "
+                    "Lower the learning rate."
+                )
+        if self._checkpoint is not None:
+            self._save(self._checkpoint)
+        self.model.stop_training = self.is_over
 
     def on_train_end(self, logs=None):
         """Leaves the best weights in the model."""
-        if self._best_weights:
-            self.model.set_weights(self._best_weights)
+        self.model.set_weights(self._best_weights)
+
+    def restore(self, model: keras.Model) -> None:
+        """Puts `model` and its optimizer in the checkpoint's state, where there is one."""
+        if self._checkpoint is None or not self._checkpoint.is_file():
+            return
+        with np.load(self._checkpoint) as saved:
+            self.history = json.loads(str(saved["history"]))
+            self._best_weights = _arrays(saved, "best")
+            model.set_weights(_arrays(saved, "weights"))
+            pairs = zip(model.optimizer.variables, _arrays(saved, "optimizer"), strict=True)
+            for variable, value in pairs:
+                variable.assign(value)
+
+    def _save(self, path: Path) -> None:
+        groups = {
+            "best": self._best_weights,
+            "weights": self.model.get_weights(),
+            "optimizer": [np.asarray(each.value) for each in self.model.optimizer.variables],
+        }
+        arrays = {
+            f"{name}_{place:04d}": array
+            for name, group in groups.items()
+            for place, array in enumerate(group)
+        }
+        with replaced_atomically(path) as temporary:
+            np.savez(temporary, history=json.dumps(self.history), **arrays)
 
 
 def fit(
     model: keras.Model,
-    train: tf.data.Dataset,
+    train: ShuffledSlices,
     validation: tf.data.Dataset,
     config: TrainingConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: Path | None = None,
 ) -> FitResult:
     """Trains a compiled model and leaves the best epoch's weights in it.
 
     Args:
         model: Compiled by `compile_model`.
-        train: Batches `(mr, ct)`, z-scored and normalised, each float32
-            `(batch, height, width, 1)`.
+        train: The training slices.
         validation: Batches like `train`'s, of other subjects.
         config: Number of epochs, patience.
         callbacks: Keras callbacks; they see `loss` and `val_loss` at each epoch's end.
+        checkpoint: Where the state is kept after each epoch. A training that finds one goes on
+            from it, and ends as if it had never stopped.
 
     Returns:
         The best epoch and the history.
@@ -112,13 +160,24 @@ def fit(
     Raises:
         FloatingPointError: If the loss becomes NaN or infinite.
     """
-    best = BestAveragedWeights(config.patience)
-    history = model.fit(
-        train,
-        validation_data=validation,
-        epochs=config.epochs,
-        callbacks=[best, *callbacks],
-        verbose=0,
-        shuffle=False,
-    )
-    return FitResult(best.best_epoch, history.history)
+    best = BestEpoch(config, checkpoint)
+    best.set_model(model)
+    best.restore(model)
+    if best.is_over:
+        best.on_train_end()
+    else:
+        model.fit(
+            train.batches(best.num_epochs),
+            steps_per_epoch=train.num_steps,
+            validation_data=validation,
+            initial_epoch=best.num_epochs,
+            epochs=config.epochs,
+            callbacks=[best, *callbacks],
+            verbose=0,
+            shuffle=False,
+        )
+    return FitResult(best.best_epoch, best.history)
+
+
+def _arrays(saved: Mapping[str, np.ndarray], group: str) -> list[np.ndarray]:
+    return [saved[name] for name in sorted(saved) if name.startswith(f"{group}_")]

@@ -1,5 +1,6 @@
 """Training: the best epoch's averaged weights stay, and what goes wrong is said."""
 
+import contextlib
 import math
 
 import keras
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from robmednas_tf.config import TrainingConfig
-from robmednas_tf.data.slices import mean_normalized_ct, ordered_batches, training_batches
+from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
 from robmednas_tf.training import compile_model, fit
@@ -16,14 +17,13 @@ from robmednas_tf.training import compile_model, fit
 SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
 
 
-def train(heads, config, callbacks=()):
+def train(heads, config, callbacks=(), checkpoint=None):
     bias = mean_normalized_ct(heads[:2]) if config.start_at_mean else None
     model = build_unet(SMALL, (16, 16, 1), output_bias=bias)
     compile_model(model, config)
     batches = ordered_batches(heads[2:3], config.batch_size)
-    result = fit(
-        model, training_batches(heads[:2], config.batch_size, 0), batches, config, callbacks
-    )
+    shuffled = ShuffledSlices(tuple(heads[:2]), config.batch_size, seed=0)
+    result = fit(model, shuffled, batches, config, callbacks, checkpoint)
     return model, result, batches
 
 
@@ -54,6 +54,44 @@ def test_a_network_learns(prepared_heads):
     assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
 
 
+class Killed(keras.callbacks.Callback):
+    """Ends a training as a dying process does: after an epoch, with nothing put in order."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self._epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("epochs", "patience"), [(6, 0), (12, 1)])
+def test_a_killed_training_ends_as_if_it_had_never_stopped(
+    prepared_heads, tmp_path, epochs, patience
+):
+    config = TrainingConfig(epochs=epochs, learning_rate=0.02, patience=patience)
+    model, whole, _ = train(prepared_heads, config)
+    path = tmp_path / "checkpoint.npz"
+    for epoch in (0, 1, 3):
+        with contextlib.suppress(KeyboardInterrupt):
+            train(prepared_heads, config, [Killed(epoch)], path)
+    resumed, again, _ = train(prepared_heads, config, checkpoint=path)
+    assert again.best_epoch == whole.best_epoch
+    np.testing.assert_allclose(again.history["val_loss"], whole.history["val_loss"], rtol=1e-4)
+    for one, same in zip(model.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, same, atol=1e-4)
+
+
+def test_a_finished_training_is_not_trained_on(prepared_heads, tmp_path):
+    config, path = TrainingConfig(epochs=2), tmp_path / "checkpoint.npz"
+    model, first, _ = train(prepared_heads, config, checkpoint=path)
+    again, second, _ = train(prepared_heads, config, [Killed(2)], path)
+    assert first == second
+    for one, same in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
 def test_patience_ends_a_training_that_stands_still(prepared_heads):
     # A step too small to change a float32 weight.
     config = TrainingConfig(epochs=20, learning_rate=1e-12, patience=2, weight_averaging=0.0)
@@ -68,7 +106,7 @@ def test_a_loss_that_is_not_a_number_is_said(prepared_heads):
             weight = self.model.trainable_variables[-1]
             weight.assign(tf.fill(weight.shape, math.nan))
 
-    with pytest.raises(FloatingPointError, match="not finite in epoch 1"):
+    with pytest.raises(FloatingPointError, match="loss is not finite in epoch 1"):
         train(prepared_heads, TrainingConfig(epochs=3), [Poison()])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,7 +24,6 @@ from robmednas_tf.data.slices import (
     PreparedSubject,
     SliceCache,
     ordered_batches,
-    training_batches,
 )
 from robmednas_tf.evaluation.inference import AttackedInference, Panel
 from robmednas_tf.export import export_model
@@ -241,22 +241,26 @@ class SearchRun:
             model = self.tuner.load_model(self.oracle.trials[winner.trial_id])
             history = winner.details["history"]
         else:
-            model, history = self._train(architecture, final)
+            checkpoint = folder / f"checkpoint-{_digest(recipe)}.npz"
+            model, history = self._train(architecture, final, checkpoint)
         export_model(model, folder, self.settings.training.batch_size)
         write_json(made, {"recipe": recipe, "history": history})
+        for path in folder.glob("checkpoint-*.npz"):
+            path.unlink()
         return model
 
-    def _train(self, architecture: Architecture, final: TrainingConfig):
+    def _train(self, architecture: Architecture, final: TrainingConfig, checkpoint: Path):
         keras.backend.clear_session()
         hypermodel = self._hypermodel(final)
         model = hypermodel.build_architecture(architecture)
         line = StepLine("Training the winner anew", final.epochs)
         result = fit(
             model,
-            training_batches(self.data.train, final.batch_size, hypermodel.seed_of(architecture)),
+            hypermodel.training_slices(architecture),
             ordered_batches(self.data.validation, final.batch_size),
             final,
             [_EpochStep(line)],
+            checkpoint,
         )
         line.close()
         return model, result.history
@@ -314,6 +318,10 @@ class SearchRun:
         if self.settings.data.data == PHANTOM:
             notes.append("The subjects are made-up heads: the figures say nothing of patients.")
         return notes
+
+
+def _digest(recipe: dict) -> str:
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class _EpochStep(keras.callbacks.Callback):

@@ -128,41 +128,62 @@ class SliceCache:
         return mr[kept].astype("<f4"), ct[kept].astype("<f4")
 
 
-def training_batches(
-    subjects: Sequence[PreparedSubject], batch_size: int, seed: int
-) -> tf.data.Dataset:
-    """Streams shuffled batches of the subjects' slices, in another order each epoch.
+@dataclass(frozen=True)
+class ShuffledSlices:
+    """Training slices in another order each epoch; the order follows from seed and epoch alone.
 
-    Memory does not grow with the number of subjects: a few files are read at a time, and slices
-    are shuffled within a window.
-
-    Args:
+    Attributes:
         subjects: At least one.
         batch_size: Slices a batch; an epoch's last may hold fewer.
         seed: One seed, one sequence of epochs.
-
-    Returns:
-        Batches `(mr, ct)`, float32 `(batch, height, width, 1)`: z-scored MR, normalised CT.
     """
-    size = subjects[0].image_size
-    window = min(_SHUFFLED_SLICES, _SHUFFLED_BYTES // (8 * size * size))
-    paths = tf.data.Dataset.from_tensor_slices([str(subject.path) for subject in subjects])
-    slices = (
-        paths.shuffle(len(subjects), seed=seed)
-        .interleave(tf.data.TFRecordDataset, cycle_length=_CYCLE_LENGTH, block_length=1)
-        .shuffle(window, seed=seed + 1)
-    )
-    return _batched(slices, subjects, batch_size, _normalized)
+
+    subjects: tuple[PreparedSubject, ...]
+    batch_size: int
+    seed: int
+
+    @property
+    def num_steps(self) -> int:
+        """Batches an epoch."""
+        num_slices = sum(subject.num_slices for subject in self.subjects)
+        return -(-num_slices // self.batch_size)
+
+    def batches(self, first_epoch: int = 0) -> tf.data.Dataset:
+        """Streams the epochs from `first_epoch` on, without end.
+
+        Memory does not grow with the number of subjects: a few files are read at a time, and
+        slices are shuffled within a window.
+
+        Returns:
+            Batches `(mr, ct)`, float32 `(batch, height, width, 1)`: z-scored MR, normalised CT.
+        """
+        size = self.subjects[0].image_size
+        window = min(_SHUFFLED_SLICES, _SHUFFLED_BYTES // (8 * size * size))
+        paths = [str(subject.path) for subject in self.subjects]
+
+        def epoch_slices(epoch: tf.Tensor) -> tf.data.Dataset:
+            # An odd seed for the slices, an even one for the files.
+            seed = 2 * (self.seed + epoch)
+            return (
+                tf.data.Dataset.from_tensor_slices(paths)
+                .shuffle(len(paths), seed=seed, reshuffle_each_iteration=False)
+                .interleave(tf.data.TFRecordDataset, cycle_length=_CYCLE_LENGTH, block_length=1)
+                .shuffle(window, seed=seed + 1, reshuffle_each_iteration=False)
+                .batch(self.batch_size)
+            )
+
+        epochs = tf.data.Dataset.counter(first_epoch).flat_map(epoch_slices)
+        return epochs.map(_decoder(size, _normalized)).prefetch(2)
 
 
 def ordered_batches(subjects: Sequence[PreparedSubject], batch_size: int) -> tf.data.Dataset:
-    """Streams the subjects' slices in order, in `training_batches`' units."""
-    return _batched(_ordered(subjects), subjects, batch_size, _normalized)
+    """Streams the subjects' slices once, in order, in `ShuffledSlices`' units."""
+    return _batched(subjects, batch_size, _normalized)
 
 
 def hu_batches(subject: PreparedSubject, batch_size: int) -> tf.data.Dataset:
-    """Streams one subject's slices in order, the CT in exact HU rather than normalised."""
-    return _batched(_ordered([subject]), [subject], batch_size, lambda mr, ct: (mr, ct))
+    """Streams one subject's slices once, in order, the CT in exact HU rather than normalised."""
+    return _batched([subject], batch_size, lambda mr, ct: (mr, ct))
 
 
 def read_slices(subject: PreparedSubject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -178,29 +199,21 @@ def mean_normalized_ct(subjects: Iterable[PreparedSubject]) -> float:
     return (mean_hu - CT_MEAN_HU) / CT_SCALE_HU
 
 
-def _ordered(subjects: Sequence[PreparedSubject]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset([str(subject.path) for subject in subjects])
-
-
 def _batched(
-    records: tf.data.Dataset,
     subjects: Sequence[PreparedSubject],
     batch_size: int,
     scale: Callable[[tf.Tensor, tf.Tensor], Any],
 ) -> tf.data.Dataset:
-    size = subjects[0].image_size
+    records = tf.data.TFRecordDataset([str(subject.path) for subject in subjects])
+    return records.batch(batch_size).map(_decoder(subjects[0].image_size, scale)).prefetch(2)
 
+
+def _decoder(size: int, scale: Callable[[tf.Tensor, tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
     def decode(batch: tf.Tensor) -> Any:
         values = tf.reshape(tf.io.decode_raw(batch, tf.float32), [-1, 2, size, size, 1])
         return scale(values[:, 0], values[:, 1])
 
-    num_slices = sum(subject.num_slices for subject in subjects)
-    return (
-        records.batch(batch_size)
-        .map(decode)
-        .apply(tf.data.experimental.assert_cardinality(-(-num_slices // batch_size)))
-        .prefetch(2)
-    )
+    return decode
 
 
 def _normalized(mr: tf.Tensor, ct: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

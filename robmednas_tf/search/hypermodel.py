@@ -17,9 +17,9 @@ import tensorflow as tf
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import (
     PreparedSubject,
+    ShuffledSlices,
     mean_normalized_ct,
     ordered_batches,
-    training_batches,
 )
 from robmednas_tf.evaluation.inference import AttackedInference, Scores, summarize
 from robmednas_tf.models.architecture import Architecture
@@ -167,7 +167,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         try:
             result = fit(
                 model,
-                training_batches(self.data.train, size, self.seed_of(architecture)),
+                self.training_slices(architecture),
                 ordered_batches(self.data.validation, size),
                 self.training,
                 callbacks,
@@ -179,6 +179,10 @@ class UNetHyperModel(keras_tuner.HyperModel):
                 f"Memory ran out while training: {str(error).splitlines()[0]}"
             ) from error
         return Outcome(result, scores, inference)
+
+    def training_slices(self, architecture: Architecture) -> ShuffledSlices:
+        """Returns the training subjects' slices in the order that `architecture` gets them."""
+        return ShuffledSlices(self.data.train, self.training.batch_size, self.seed_of(architecture))
 
     def memory_gb(self, architecture: Architecture) -> float:
         """Estimates the peak memory of training `architecture`, in 10^9 bytes."""

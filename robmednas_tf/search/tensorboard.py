@@ -45,8 +45,7 @@ def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: 
     """
     shutil.rmtree(folder / "search", ignore_errors=True)
     hparams = [
-        hparams_api.HParam(each.name, hparams_api.Discrete(list(each.values)))
-        for each in hp.space
+        hparams_api.HParam(each.name, hparams_api.Discrete(list(each.values))) for each in hp.space
     ]
     names = dict.fromkeys((metric, "adversarial_dice", "clean_dice", "val_loss"))
     metrics = [hparams_api.Metric(f"trial/{name}", display_name=name) for name in names]

@@ -10,12 +10,12 @@ from robmednas_tf.data.cohort import open_folder, open_phantom
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.intensities import AIR_HU, normalize_ct, zscore
 from robmednas_tf.data.slices import (
+    ShuffledSlices,
     SliceCache,
     hu_batches,
     mean_normalized_ct,
     ordered_batches,
     read_slices,
-    training_batches,
 )
 from robmednas_tf.evaluation.regions import REGIONS
 
@@ -44,16 +44,20 @@ def test_slices_are_the_volumes(cohort_folder, subjects):
         assert prepared.voxels == counts
 
 
-def test_training_batches_hold_every_slice_once_an_epoch(subjects):
-    batches = training_batches(subjects, batch_size=6, seed=1)
-    total = sum(subject.num_slices for subject in subjects)
-    assert int(batches.cardinality()) == -(-total // 6)
-    epochs = [list(batches.as_numpy_iterator()) for _ in range(2)]
+def epochs_of(slices, num_epochs, first_epoch=0):
+    batches = slices.batches(first_epoch).as_numpy_iterator()
+    return [[next(batches) for _ in range(slices.num_steps)] for _ in range(num_epochs)]
+
+
+def test_every_epoch_holds_every_slice_once(subjects):
+    slices = ShuffledSlices(tuple(subjects), batch_size=6, seed=1)
+    assert slices.num_steps == -(-sum(subject.num_slices for subject in subjects) // 6)
     expected = Counter(
         (mr.tobytes(), normalize_ct(ct).tobytes())
         for subject in subjects
         for mr, ct in read_slices(subject)
     )
+    epochs = epochs_of(slices, 2)
     for epoch in epochs:
         seen = Counter(
             (mr.tobytes(), ct.tobytes())
@@ -64,12 +68,20 @@ def test_training_batches_hold_every_slice_once_an_epoch(subjects):
     assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
 
 
-def test_the_seed_decides_the_order(subjects):
-    def first(seed):
-        return next(training_batches(subjects, 6, seed).as_numpy_iterator())[0]
+def test_batches_mix_subjects(subjects):
+    slices = ShuffledSlices(tuple(subjects), batch_size=6, seed=1)
+    homes = {mr.tobytes(): one.name for one in subjects for mr, _ in read_slices(one)}
+    first = epochs_of(slices, 1)[0][0][0]
+    assert len({homes[mr[..., 0].tobytes()] for mr in first}) > 2
 
-    np.testing.assert_array_equal(first(0), first(0))
-    assert not np.array_equal(first(0), first(1))
+
+def test_an_epochs_order_follows_from_seed_and_number_alone(subjects):
+    slices = ShuffledSlices(tuple(subjects), batch_size=6, seed=1)
+    third = epochs_of(slices, 3)[2]
+    for (mr, _), (again, _) in zip(third, epochs_of(slices, 1, first_epoch=2)[0], strict=True):
+        np.testing.assert_array_equal(mr, again)
+    other = epochs_of(ShuffledSlices(tuple(subjects), 6, seed=9), 1, first_epoch=2)[0]
+    assert not np.array_equal(third[0][0], other[0][0])
 
 
 def test_ordered_batches_keep_the_order_and_hu_stays_exact(subjects):

@@ -145,8 +145,7 @@ class ShuffledSlices:
     @property
     def num_steps(self) -> int:
         """Batches an epoch."""
-        num_slices = sum(subject.num_slices for subject in self.subjects)
-        return -(-num_slices // self.batch_size)
+        return _num_batches(self.subjects, self.batch_size)
 
     def batches(self, first_epoch: int = 0) -> tf.data.Dataset:
         """Streams the epochs from `first_epoch` on, without end.
@@ -205,7 +204,14 @@ def _batched(
     scale: Callable[[tf.Tensor, tf.Tensor], Any],
 ) -> tf.data.Dataset:
     records = tf.data.TFRecordDataset([str(subject.path) for subject in subjects])
-    return records.batch(batch_size).map(_decoder(subjects[0].image_size, scale)).prefetch(2)
+    batches = records.batch(batch_size).map(_decoder(subjects[0].image_size, scale))
+    # The number of records is not known to tf.data, and Keras warns where an epoch's end is not.
+    num_batches = _num_batches(subjects, batch_size)
+    return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+
+
+def _num_batches(subjects: Sequence[PreparedSubject], batch_size: int) -> int:
+    return -(-sum(subject.num_slices for subject in subjects) // batch_size)
 
 
 def _decoder(size: int, scale: Callable[[tf.Tensor, tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:

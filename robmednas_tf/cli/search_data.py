@@ -1,0 +1,81 @@
+"""Preparing a search's subjects, and what their slices must fulfil before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.data.cohort import Cohort, Split
+from robmednas_tf.data.slices import PreparedSubject, SliceCache
+from robmednas_tf.search.hypermodel import SearchData
+
+
+@dataclass(frozen=True)
+class PreparedCohort:
+    """What a search uses of its cohort.
+
+    Attributes:
+        search: The sub-dataset.
+        held_out: The cohort's test subjects, which serve for the report alone.
+    """
+
+    search: SearchData
+    held_out: tuple[PreparedSubject, ...]
+
+
+def prepare(
+    cohort: Cohort, cache: SliceCache, whole: Split, sub: Split, objective: str
+) -> PreparedCohort:
+    """Prepares the subjects that a search uses.
+
+    Args:
+        cohort: The subjects.
+        cache: Where their slices are kept.
+        whole: The cohort's split.
+        sub: The search's sub-dataset.
+        objective: What scores a candidate.
+
+    Raises:
+        ValueError: If a subject's files break a rule, or a subject that scores lacks a region.
+    """
+    names = (*sub.train, *sub.validation, *sub.test, *whole.test)
+    line = StepLine("Preparing slices", len(names))
+    prepared = {}
+    for name in names:
+        prepared[name] = cache.prepare(cohort[name])
+        line.step(name)
+    line.close()
+    _tell_of_cropping(list(prepared.values()))
+    train, validation, test, held_out = (
+        tuple(prepared[name] for name in part)
+        for part in (sub.train, sub.validation, sub.test, whole.test)
+    )
+    _require_regions(test, objective)
+    return PreparedCohort(SearchData(train, validation, test), held_out)
+
+
+def _tell_of_cropping(subjects: Sequence[PreparedSubject]) -> None:
+    cut = [subject for subject in subjects if subject.cropped > 0]
+    if not cut:
+        return
+    worst = max(cut, key=lambda subject: subject.cropped)
+    print(
+        f"Note: {len(cut)} of {len(subjects)} subjects are larger than "
+        f"--image_size={worst.image_size} and are cropped; {worst.name!r} loses "
+        f"{100 * worst.cropped:.0f} % of its body. What is cut is neither learnt nor scored.",
+        flush=True,
+    )
+
+
+def _require_regions(subjects: Sequence[PreparedSubject], objective: str) -> None:
+    # With a region empty in truth, a candidate scores by whether it puts a voxel there.
+    scored = objective.split("_", 2)[2:]
+    for subject in subjects:
+        empty = [name for name, count in subject.voxels.items() if not count]
+        if empty and (not scored or scored[0] in empty):
+            raise ValueError(
+                f"Subject {subject.name!r} scores the candidates, so its CT must have every "
+                f"region of --objective={objective}. Received: no voxel of {', '.join(empty)}. "
+                "Give another --seed, leave the subject out, or score another region."
+            )

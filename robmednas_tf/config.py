@@ -58,6 +58,10 @@ class DataConfig:
                 "The phantom needs at least 8 slices: set --slices_per_subject. "
                 f"Received: {self.slices_per_subject}."
             )
+        if self.data == PHANTOM and self.ct_bias:
+            raise ValueError(
+                f"The phantom's CT is in HU: leave --ct_bias out. Received: {self.ct_bias}."
+            )
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ class SearchConfig:
         epsilon: L-infinity size of the attack that scores, in z-score units.
         num_subjects: Subjects of the sub-dataset, parted 4:1:1.
         keep_models: Best trials whose weights stay on disk.
-        seed: Seed of everything random.
+        seed: Seed of everything random in the search.
+        split_seed: Seed of the splits, and of the phantom.
 
     Source: paper section 2.2.
     """
@@ -124,8 +129,10 @@ class SearchConfig:
     num_subjects: int
     keep_models: int
     seed: int
+    split_seed: int
 
     def __post_init__(self) -> None:
+        _require_at_least(("split_seed", self.split_seed, 0))
         _require_at_least(("num_trials", self.num_trials, 1), ("keep_models", self.keep_models, 1))
         _require_at_least(("num_subjects", self.num_subjects, 3), ("seed", self.seed, 0))
         if self.objective not in OBJECTIVES:

@@ -6,10 +6,14 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_PARTIAL = ".partial-"
 
 
 @contextlib.contextmanager
@@ -21,7 +25,7 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name ends as `path` does: some writers choose the format by it.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".{path.name}")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PARTIAL, suffix=f".{path.name}")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -38,7 +42,7 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
 def replaced_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder beside `path` which takes its place when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_PARTIAL) as name:
         temporary = Path(name) / path.name
         temporary.mkdir()
         yield temporary
@@ -54,7 +58,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: If another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / ".lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,6 +68,33 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 "Wait for it, or give another --output_dir."
             ) from None
         yield
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those it lies in, where they are missing.
+
+    Raises:
+        ValueError: If something else has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"A folder is needed at {str(folder)!r}, but {error.filename!r} is a file."
+        ) from error
+
+
+def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
+    """Removes what processes that were killed while they wrote left anywhere below `folder`.
+
+    Args:
+        folder: Nothing else may be writing in it, or nothing that takes longer than the age.
+        older_than_s: Age in seconds that a leftover must have.
+    """
+    for path in list(folder.rglob(f"{_PARTIAL}*")):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime >= older_than_s:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

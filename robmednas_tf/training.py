@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +29,7 @@ class FitResult:
 
     Attributes:
         best_epoch: Number of the epoch whose weights were kept, from 0.
-        history: Each logged quantity's value a epoch.
+        history: Each logged quantity's value an epoch.
     """
 
     best_epoch: int
@@ -112,13 +114,21 @@ class BestEpoch(keras.callbacks.Callback):
         """Puts `model` and its optimizer in the checkpoint's state, where there is one."""
         if self._checkpoint is None or not self._checkpoint.is_file():
             return
-        with np.load(self._checkpoint) as saved:
-            self.history = json.loads(str(saved["history"]))
-            self._best_weights = _arrays(saved, "best")
-            model.set_weights(_arrays(saved, "weights"))
-            pairs = zip(model.optimizer.variables, _arrays(saved, "optimizer"), strict=True)
-            for variable, value in pairs:
-                variable.assign(value)
+        try:
+            with np.load(self._checkpoint) as saved:
+                history = json.loads(str(saved["history"]))
+                groups = [_arrays(saved, name) for name in ("best", "weights", "optimizer")]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            warnings.warn(
+                f"Checkpoint {str(self._checkpoint)!r} is damaged; training begins anew: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return
+        self.history, self._best_weights = history, groups[0]
+        model.set_weights(groups[1])
+        for variable, value in zip(model.optimizer.variables, groups[2], strict=True):
+            variable.assign(value)
 
     def _save(self, path: Path) -> None:
         groups = {

@@ -32,14 +32,43 @@ def loss_of(model, batches):
     return float(np.concatenate(errors).mean())
 
 
-def test_the_kept_weights_are_those_of_the_lowest_validation_loss(prepared_heads):
-    model, result, batches = train(prepared_heads, TrainingConfig(epochs=6, learning_rate=0.05))
+class Spoil(keras.callbacks.Callback):
+    """Shifts every prediction from one epoch on, so that the best epoch lies before it."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self._epoch:
+            bias = self.model.trainable_variables[-1]
+            bias.assign(bias + 5.0)
+
+
+@pytest.mark.parametrize("with_checkpoint", [False, True])
+def test_the_kept_weights_are_those_of_the_lowest_validation_loss(
+    prepared_heads, tmp_path, with_checkpoint
+):
+    config = TrainingConfig(epochs=6, learning_rate=3e-3)
+    path = tmp_path / "checkpoint.npz" if with_checkpoint else None
+    model, result, batches = train(prepared_heads, config, [Spoil(4)], path)
     losses = result.history["val_loss"]
-    assert result.best_epoch == int(np.argmin(losses))
-    assert result.val_loss == min(losses)
-    # A rate this high makes the last epoch another than the best, or this test shows nothing.
-    assert len(set(losses)) == len(losses)
+    assert result.best_epoch == int(np.argmin(losses)) == 3
+    assert losses[-1] > 2 * result.val_loss == 2 * min(losses)
     assert loss_of(model, batches) == pytest.approx(min(losses), rel=1e-4)
+    if path:
+        again, _, _ = train(prepared_heads, config, checkpoint=path)
+        assert loss_of(again, batches) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_a_damaged_checkpoint_costs_the_training_alone(prepared_heads, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    config = TrainingConfig(epochs=2)
+    _, whole, _ = train(prepared_heads, config, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.warns(RuntimeWarning, match=r"checkpoint\.npz.* is damaged"):
+        _, again, _ = train(prepared_heads, config, checkpoint=path)
+    np.testing.assert_allclose(again.history["loss"], whole.history["loss"], rtol=1e-5)
 
 
 def test_training_goes_on_from_the_trained_weights_not_their_average(prepared_heads):

@@ -6,6 +6,7 @@ Source: paper section 2.1; Goodfellow et al. 2015.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -73,7 +74,7 @@ def fgsm(model: Model, mr: tf.Tensor, ct: tf.Tensor, epsilon: float) -> tf.Tenso
 def attack_function(
     model: keras.Model, epsilon: float
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Compiles the attack on `model` into one graph, traced once for every batch size.
+    """Compiles the attack on `model` into one graph, traced once, here, for every batch size.
 
     Args:
         model: From MR slices to CT slices, of known height and width.
@@ -82,14 +83,27 @@ def attack_function(
     Returns:
         A function of `(mr, ct)` that gives the clean prediction, the attacked MR and the
         prediction from it.
+
+    Raises:
+        ValueError: If `epsilon` is negative.
     """
     mr_spec = tf.TensorSpec(model.input_shape, tf.float32)
     ct_spec = tf.TensorSpec(model.output_shape, tf.float32)
 
-    @tf.function(input_signature=(mr_spec, ct_spec))
     def attack(mr, ct):
         synthetic_ct, gradient = prediction_and_gradient(model, mr, ct)
         attacked_mr = signed_step(mr, gradient, epsilon)
         return synthetic_ct, attacked_mr, model(attacked_mr, training=False)
 
-    return attack
+    graph = tf.function(attack).get_concrete_function(mr_spec, ct_spec)
+    # The graph does not keep the model's weights alive; what the caller gets does.
+    return _Attack(model, graph)
+
+
+@dataclass(frozen=True, eq=False)
+class _Attack:
+    model: keras.Model
+    graph: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+
+    def __call__(self, mr: tf.Tensor, ct: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        return self.graph(tf.convert_to_tensor(mr), tf.convert_to_tensor(ct))

@@ -8,8 +8,8 @@ import re
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from absl import flags
@@ -40,12 +40,15 @@ def run(main: Callable[[], None], summary: str, module: str) -> NoReturn:
         sys.exit(0)
     with refusing_bad_input():
         parse_flags(sys.argv)
+    warnings.formatwarning = _in_one_line
     # A scheduler's polite end is the same as the user's.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         main()
     except KeyboardInterrupt:
         fail("Interrupted. The same command goes on from here.", INTERRUPTED)
+    except OSError as error:
+        fail(f"ERROR: {error}. What is done stays; the same command goes on from here.", 1)
     sys.exit(0)
 
 
@@ -56,12 +59,11 @@ def parse_flags(argv: Sequence[str]) -> None:
         ValueError: If a flag is unknown or has a value it cannot have, or if arguments are left
             over.
     """
-    files = [argument for argument in argv[1:] if re.match("--?flagfile=", argument)]
-    others = [argument for argument in argv[1:] if argument not in files]
     try:
-        leftover = flags.FLAGS([argv[0], *files, *others])[1:]
+        leftover = flags.FLAGS([argv[0], *_flag_files_first(argv[1:])])[1:]
     except flags.Error as error:
-        raise ValueError(f"{error} Pass --help for the list of flags.") from error
+        text = str(error).removeprefix("ERROR:: ").rstrip(".")
+        raise ValueError(f"{text}. Pass --help for the list of flags.") from error
     if leftover:
         raise ValueError(
             "Every setting is a flag, --name=value. "
@@ -69,16 +71,17 @@ def parse_flags(argv: Sequence[str]) -> None:
         )
 
 
-def flag_file(module: str, paths: Mapping[str, Path]) -> str:
+def flag_file(module: str, effective: Mapping[str, object]) -> str:
     """Returns a flag file that repeats the run: every flag of `module` with its value.
 
     Args:
         module: Name of the module that defines the flags.
-        paths: Values for flags that name a place, which must not depend on where a command runs.
+        effective: What stands for the values given, such as absolute paths: a repeat must not
+            depend on where and when it is run.
     """
-    lines = [f"--{name}={path}" for name, path in paths.items()]
+    lines = [f"--{name}={value}" for name, value in effective.items()]
     for flag in flags.FLAGS.flags_by_module_dict()[module]:
-        if flag.name not in paths:
+        if flag.name not in effective:
             lines += flag.serialize().splitlines()
     return "\n".join(sorted(filter(None, lines))) + "\n"
 
@@ -135,6 +138,29 @@ def _without_runtime_lines() -> Iterator[None]:
             for line in held.read().decode(errors="replace").splitlines():
                 if not _RUNTIME_LINE.match(line):
                     print(line, file=sys.stderr)
+
+
+def _in_one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    return f"Warning: {message}\n"
+
+
+def _flag_files_first(arguments: Sequence[str]) -> list[str]:
+    files: list[str] = []
+    others: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if re.fullmatch("--?flagfile", argument) and rest:
+            files.append(f"{argument}={rest.pop(0)}")
+        else:
+            (files if re.match("--?flagfile=", argument) else others).append(argument)
+    return files + others
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -109,18 +109,25 @@ class StepLine:
 
     def __init__(self, title: str, num_steps: int, stream: TextIO | None = None):
         self._stream = stream or sys.stdout
-        self._title, self._num_steps, self._done = title, num_steps, 0
+        self._title, self._num_steps, self._done, self._earlier = title, num_steps, 0, 0
         self._started = time.monotonic()
         if not self._stream.isatty():
             self._stream.write(f"{title}\n")
             self._stream.flush()
 
-    def step(self, what: str) -> None:
-        """Says that one more step is done, and which."""
+    def step(self, what: str, place: int | None = None) -> None:
+        """Says that one more step is done, and which.
+
+        Args:
+            what: The step.
+            place: Its number from 1, where the work goes on from an earlier run.
+        """
+        if place is not None and not self._done:
+            self._earlier = self._done = place - 1
         self._done += 1
         if self._stream.isatty():
-            spent = time.monotonic() - self._started
-            left = format_seconds(spent * (self._num_steps - self._done) / self._done)
+            each = (time.monotonic() - self._started) / (self._done - self._earlier)
+            left = format_seconds(each * (self._num_steps - self._done))
             self._stream.write(
                 f"\r\033[K{self._title}: {self._done}/{self._num_steps}, {what}, about {left} left"
             )

@@ -22,7 +22,7 @@ from robmednas_tf.data.cohort import (
     split_cohort,
     split_search,
 )
-from robmednas_tf.files import locked_folder
+from robmednas_tf.files import locked_folder, remove_leftovers
 
 SUMMARY = """\
 Searches for a U-Net that synthesises CT from MR and stays accurate under attack.
@@ -48,6 +48,7 @@ def main() -> None:
         cohort.check()
         held = contextlib.ExitStack()
         held.enter_context(locked_folder(settings.output_dir))
+        remove_leftovers(settings.output_dir)
     with held:
         greet(settings)
         command.start_tensorflow(settings.deterministic)
@@ -64,14 +65,15 @@ def open_cohort(settings: SearchSettings) -> Cohort:
     return open_phantom(
         num_subjects_for_search(settings.search.num_subjects),
         (data.image_size, data.image_size, data.slices_per_subject),
-        settings.search.seed,
+        settings.search.split_seed,
     )
 
 
 def split(settings: SearchSettings, cohort: Cohort) -> tuple[Split, Split]:
     """Splits the cohort, and draws the search's sub-dataset from its training subjects."""
-    whole = split_cohort(cohort.names, settings.search.seed)
-    return whole, split_search(whole.train, settings.search.num_subjects, settings.search.seed)
+    search = settings.search
+    whole = split_cohort(cohort.names, search.split_seed)
+    return whole, split_search(whole.train, search.num_subjects, search.split_seed)
 
 
 def greet(settings: SearchSettings) -> None:
@@ -85,8 +87,8 @@ def greet(settings: SearchSettings) -> None:
     )
     if settings.data.data == PHANTOM:
         print(
-            "No --data given: a quick start on made-up heads. For your own volumes: "
-            "--data=FOLDER. For the paper's protocol: --flagfile=configs/paper.cfg --data=FOLDER.",
+            "On made-up heads: a quick start. For your own volumes: --data=FOLDER. "
+            "For the paper's protocol: --flagfile=configs/paper.cfg --data=FOLDER.",
             flush=True,
         )
 

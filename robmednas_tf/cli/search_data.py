@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robmednas_tf.cli.progress import StepLine
@@ -17,10 +17,13 @@ class PreparedCohort:
 
     Attributes:
         search: The sub-dataset.
+        final: What the winner is trained on: the cohort's training subjects but those that score
+            candidates, and its validation subjects.
         held_out: The cohort's test subjects, which serve for the report alone.
     """
 
     search: SearchData
+    final: SearchData
     held_out: tuple[PreparedSubject, ...]
 
 
@@ -37,22 +40,40 @@ def prepare(
         objective: What scores a candidate.
 
     Raises:
-        ValueError: If a subject's files break a rule, or a subject that scores lacks a region.
+        ValueError: If a subject's files break a rule, two subjects are the same, or a subject
+            that scores lacks a region.
+        OSError: If the slices cannot be written.
     """
-    names = (*sub.train, *sub.validation, *sub.test, *whole.test)
+    names = (*whole.train, *whole.validation, *whole.test)
     line = StepLine("Preparing slices", len(names))
     prepared = {}
     for name in names:
         prepared[name] = cache.prepare(cohort[name])
         line.step(name)
     line.close()
+    _require_different(list(prepared.values()))
     _tell_of_cropping(list(prepared.values()))
-    train, validation, test, held_out = (
-        tuple(prepared[name] for name in part)
-        for part in (sub.train, sub.validation, sub.test, whole.test)
-    )
-    _require_regions(test, objective)
-    return PreparedCohort(SearchData(train, validation, test), held_out)
+
+    def part(names: Iterable[str]) -> tuple[PreparedSubject, ...]:
+        return tuple(prepared[name] for name in names)
+
+    search = SearchData(part(sub.train), part(sub.validation), part(sub.test))
+    _require_regions(search.test, objective)
+    unscored = [name for name in whole.train if name not in sub.test]
+    final = SearchData(part(unscored), part(whole.validation), search.test)
+    return PreparedCohort(search, final, part(whole.test))
+
+
+def _require_different(subjects: Sequence[PreparedSubject]) -> None:
+    # One patient under two names could be trained on and tested.
+    seen: dict[tuple[int, int], str] = {}
+    for subject in subjects:
+        twin = seen.setdefault((subject.num_bytes, subject.checksum), subject.name)
+        if twin != subject.name:
+            raise ValueError(
+                f"Subjects must be different patients. Received: {twin!r} and {subject.name!r} "
+                "hold the same volumes. Take one of them out of the folder."
+            )
 
 
 def _tell_of_cropping(subjects: Sequence[PreparedSubject]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,7 +114,12 @@ flags.DEFINE_integer(
 )
 
 # How the run is run.
-flags.DEFINE_integer("seed", 0, "Seed of the split, the proposals, the weights and the batches.")
+flags.DEFINE_integer("seed", 0, "Seed of the proposals, the weights and the batches.")
+flags.DEFINE_integer(
+    "split_seed",
+    0,
+    "Seed of the splits (and of the phantom); repeats under other --seed share their subjects.",
+)
 flags.DEFINE_bool(
     "deterministic", False, "The same bits each time, at some cost in speed on a GPU."
 )
@@ -121,7 +127,7 @@ flags.DEFINE_float(
     "max_memory_gb",
     0.0,
     "Candidates estimated to need more to train are passed over, in 10^9 bytes. "
-    "0: 80 % of what is free.",
+    "0: 80 % of the main memory that is free.",
 )
 flags.DEFINE_integer("keep_models", 3, "Best trials whose weights stay on disk.")
 
@@ -146,7 +152,7 @@ def settings_from_flags() -> SearchSettings:
     Raises:
         ValueError: If a value is outside its domain.
     """
-    if FLAGS.max_memory_gb < 0:
+    if not (math.isfinite(FLAGS.max_memory_gb) and FLAGS.max_memory_gb >= 0):
         raise ValueError(f"--max_memory_gb must be >= 0. Received: {FLAGS.max_memory_gb}.")
     return SearchSettings(
         output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
@@ -171,6 +177,7 @@ def settings_from_flags() -> SearchSettings:
             num_subjects=FLAGS.num_subjects,
             keep_models=FLAGS.keep_models,
             seed=FLAGS.seed,
+            split_seed=FLAGS.split_seed,
         ),
         training=_training(FLAGS.epochs, patience=0),
         final_training=_final_training(),

@@ -4,63 +4,79 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from robmednas_tf.cli.progress import StepLine
-from robmednas_tf.config import TrainingConfig
-from robmednas_tf.data.slices import PreparedSubject, ordered_batches
+from robmednas_tf.data.slices import PreparedSubject
 from robmednas_tf.evaluation.inference import AttackedInference, Panel
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.hypermodel import UNetHyperModel
-from robmednas_tf.search.trials import TrialRecord
-from robmednas_tf.training import FitResult, fit
 
 NUM_PANELS = 3
+_MADE = "training.json"
+
+
+@dataclass(frozen=True, eq=False)
+class FinalModel:
+    """What a search ends with.
+
+    Attributes:
+        model: From z-scored MR slices to normalised CT slices.
+        note: What a reader must know of it, where it is not what was asked for.
+    """
+
+    model: keras.Model
+    note: str | None = None
 
 
 def final_model(
     folder: Path,
-    winner: TrialRecord,
+    architecture: Architecture,
     hypermodel: UNetHyperModel | None,
     trial_model: Callable[[], keras.Model],
-    batch_size: int,
-) -> keras.Model:
+    origin: Mapping[str, Any],
+) -> FinalModel:
     """Returns the model a search ends with; trains and exports it unless that is done.
 
     Args:
         folder: Where the model is exported; a training that was stopped goes on from there.
-        winner: The best trial.
-        hypermodel: Trains the winner's architecture from scratch; None takes the trial's weights.
-        trial_model: Gives the winner with the weights it was scored with.
-        batch_size: Slices that the exported model predicts at a time.
+        architecture: The winner's.
+        hypermodel: Trains it from scratch; None takes the trial's weights.
+        trial_model: Gives the winner with the weights it was scored with; also taken where the
+            training from scratch fails.
+        origin: All that the model follows from besides, ready for JSON.
     """
     training = asdict(hypermodel.training) if hypermodel else None
-    recipe = {"trial": winner.trial_id, "training": training}
-    made = folder / "training.json"
-    if made.is_file() and json.loads(made.read_text(encoding="utf-8"))["recipe"] == recipe:
-        return keras.saving.load_model(folder / "model.keras", compile=False)
-    if hypermodel is None:
-        model, history = trial_model(), winner.details["history"]
-    else:
-        architecture = Architecture.from_dict(winner.details["architecture"])
-        keras.backend.clear_session()
-        model = hypermodel.build_architecture(architecture)
+    recipe = {**origin, "architecture": architecture.to_dict(), "training": training}
+    made = _read_made(folder)
+    if made.get("recipe") == recipe:
+        model = keras.saving.load_model(folder / "model.keras", compile=False)
+        return FinalModel(model, made["note"])
+    note, history = None, None
+    if hypermodel is not None:
         checkpoint = folder / f"checkpoint-{_digest(recipe)}.npz"
-        history = _train(model, architecture, hypermodel, checkpoint).history
+        try:
+            model, history = _train(architecture, hypermodel, checkpoint)
+        except (FloatingPointError, InfeasibleTrialError) as error:
+            note = f"The winner's training from scratch failed, so the trial's is kept: {error}"
+            print(f"Note: {note}", flush=True)
+    if history is None:
+        model = trial_model()
     # Removed first: while the files change, no note may say that they are made.
-    made.unlink(missing_ok=True)
-    export_model(model, folder, batch_size)
-    write_json(made, {"recipe": recipe, "history": history})
+    (folder / _MADE).unlink(missing_ok=True)
+    export_model(model, folder)
+    write_json(folder / _MADE, {"recipe": recipe, "note": note, "history": history})
     for path in folder.glob("checkpoint-*.npz"):
         path.unlink()
-    return model
+    return FinalModel(model, note)
 
 
 def evenly_spread_panels(inference: AttackedInference, subject: PreparedSubject) -> list[Panel]:
@@ -71,23 +87,22 @@ def evenly_spread_panels(inference: AttackedInference, subject: PreparedSubject)
 
 
 def _train(
-    model: keras.Model,
-    architecture: Architecture,
-    hypermodel: UNetHyperModel,
-    checkpoint: Path,
-) -> FitResult:
-    config: TrainingConfig = hypermodel.training
-    line = StepLine("Training the winner anew", config.epochs)
-    result = fit(
-        model,
-        hypermodel.training_slices(architecture),
-        ordered_batches(hypermodel.data.validation, config.batch_size),
-        config,
-        [_EpochStep(line)],
-        checkpoint,
-    )
+    architecture: Architecture, hypermodel: UNetHyperModel, checkpoint: Path
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    keras.backend.clear_session()
+    model = hypermodel.build_architecture(architecture)
+    line = StepLine("Training the winner anew", hypermodel.training.epochs)
+    result = hypermodel.train(model, architecture, [_EpochStep(line)], checkpoint)
     line.close()
-    return result
+    return model, result.history
+
+
+def _read_made(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / _MADE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Missing or damaged: all the same, the model is made anew.
+        return {}
 
 
 def _digest(recipe: dict[str, Any]) -> str:
@@ -100,4 +115,4 @@ class _EpochStep(keras.callbacks.Callback):
         self._line = line
 
     def on_epoch_end(self, epoch, logs=None):
-        self._line.step(f"validation loss {logs['val_loss']:.5f}")
+        self._line.step(f"validation loss {logs['val_loss']:.5f}", epoch + 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
 
 from robmednas_tf.cli import command as commands
@@ -16,7 +16,7 @@ from robmednas_tf.cli.environment import available_memory_gb, describe_environme
 from robmednas_tf.cli.progress import ConsoleProgress
 from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
-from robmednas_tf.cli.search_result import evenly_spread_panels, final_model
+from robmednas_tf.cli.search_result import FinalModel, evenly_spread_panels, final_model
 from robmednas_tf.cli.search_scores import score_groups
 from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort, Split
@@ -28,7 +28,7 @@ from robmednas_tf.report.contents import SearchReport
 from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.search import write_figures, write_search_report
 from robmednas_tf.report.trials_csv import write_trials_csv
-from robmednas_tf.search.hypermodel import UNetHyperModel
+from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.identity import read_identity
 from robmednas_tf.search.oracle import RecordedOracle
@@ -54,30 +54,32 @@ class SearchRun:
         self.settings, self.cohort, self.whole, self.sub = settings, cohort, whole, sub
         self.command = command
         self.folder = settings.output_dir
+        self.fault: str | None = None
         self.direction = OBJECTIVES[settings.search.objective]
-        data = settings.data
-        self.cache = SliceCache(data.cache_dir, data.image_size, data.slices_per_subject)
 
     def run(self) -> None:
         """Does every step that is not done yet."""
+        with commands.refusing_bad_input():
+            self.oracle.open_folder(self.folder)
+            self.subjects = prepare(
+                self.cohort, self.cache, self.whole, self.sub, self.settings.search.objective
+            )
+            self._write_record()
         try:
-            with commands.refusing_bad_input():
-                self.oracle.open_folder(self.folder)
-                self.subjects = prepare(
-                    self.cohort,
-                    self.cache,
-                    self.whole,
-                    self.sub,
-                    self.settings.search.objective,
-                )
-                self._write_record()
             self._search()
-        except keras_tuner.errors.FatalValueError as error:
-            commands.fail(f"ERROR: {error}", commands.BAD_INPUT)
+        except OSError:
+            raise
         except keras_tuner.errors.FatalError as error:
-            self._report()
-            commands.fail(f"ERROR: {error}", 1)
+            self.fault = f"The search has stopped: {error}"
         self._finish()
+        if self.fault:
+            commands.fail(f"ERROR: {self.fault}", 1)
+
+    @cached_property
+    def cache(self) -> SliceCache:
+        """The prepared slices."""
+        data = self.settings.data
+        return SliceCache(data.cache_dir, data.image_size, data.slices_per_subject)
 
     @cached_property
     def oracle(self) -> RecordedOracle:
@@ -100,31 +102,37 @@ class SearchRun:
             return self.settings.max_memory_gb
         saved = read_identity(self.folder)
         if saved is not None:
-            return saved["settings"]["max_memory_gb"]
+            return saved["settings"].get("max_memory_gb", 0.0)
         return round(0.8 * available_memory_gb(), 2)
 
     def _identity(self) -> dict:
-        training, search = asdict(self.settings.training), self.settings.search
         used = self.sub.to_dict()
         return {
             "image_size": self.settings.data.image_size,
             "slices_per_subject": self.settings.data.slices_per_subject,
-            "subjects": {
-                part: {name: self.cache.key(self.cohort[name]) for name in names}
-                for part, names in used.items()
-            },
-            "epsilon": search.epsilon,
-            "training": training,
+            "subjects": used,
+            **self._files(used),
+            "epsilon": self.settings.search.epsilon,
+            "training": asdict(self.settings.training),
             "deterministic": self.settings.deterministic,
             "max_memory_gb": self.max_memory_gb,
         }
 
+    def _files(self, parts: Mapping[str, Iterable[str]]) -> dict[str, str]:
+        names = [name for part in parts.values() for name in part]
+        return {f"files of {name!r}": self.cache.key(self.cohort[name]) for name in names}
+
     def _write_record(self) -> None:
         data = self.settings.data
-        paths = {"output_dir": self.folder, "cache_dir": data.cache_dir.resolve()}
+        effective: dict[str, object] = {
+            "output_dir": self.folder,
+            "cache_dir": data.cache_dir.resolve(),
+            "max_memory_gb": self.max_memory_gb,
+        }
         if data.data != PHANTOM:
-            paths["data"] = Path(data.data).expanduser().resolve()
-        write_text(self.folder / "flags.cfg", commands.flag_file(search_flags.__name__, paths))
+            effective["data"] = Path(data.data).expanduser().resolve()
+        flag_file = commands.flag_file(search_flags.__name__, effective)
+        write_text(self.folder / "flags.cfg", flag_file)
         write_json(self.folder / "environment.json", describe_environment())
         write_json(
             self.folder / "split.json",
@@ -133,7 +141,7 @@ class SearchRun:
 
     def _search(self) -> None:
         training, search = self.settings.training, self.settings.search
-        hypermodel = self._hypermodel(training)
+        hypermodel = self._hypermodel(training, self.subjects.search)
         progress = ConsoleProgress(
             search.num_trials,
             training.epochs,
@@ -155,11 +163,18 @@ class SearchRun:
         )
         self.tuner.search()
         self._write_trials(self.oracle.records())
+        done = self.oracle.ledger.num_completed
+        if done < search.num_trials:
+            print(
+                f"The search space holds no more architectures: {done} of {search.num_trials} "
+                "trials.",
+                flush=True,
+            )
 
-    def _hypermodel(self, training: TrainingConfig) -> UNetHyperModel:
+    def _hypermodel(self, training: TrainingConfig, data: SearchData) -> UNetHyperModel:
         return UNetHyperModel(
             self.settings.space,
-            self.subjects.search,
+            data,
             training,
             self.settings.search.epsilon,
             self.settings.search.seed,
@@ -173,18 +188,25 @@ class SearchRun:
         winners = best(self.oracle.records(), self.direction)
         if not winners:
             self._report()
-            commands.fail("ERROR: No trial could be scored; see trials.csv for the reasons.", 1)
+            self.fault = self.fault or "No trial could be scored; trials.csv has the reasons."
+            return
         winner, final = winners[0], self.settings.final_training
         architecture = Architecture.from_dict(winner.details["architecture"])
         write_text(self.folder / "best_architecture.json", architecture.to_json() + "\n")
-        model = final_model(
+        result = final_model(
             self.folder / "best_model",
-            winner,
-            self._hypermodel(final) if final else None,
+            architecture,
+            self._hypermodel(final, self.subjects.final) if final else None,
             lambda: self.tuner.load_model(self.oracle.trials[winner.trial_id]),
-            self.settings.training.batch_size,
+            {
+                "search": self._identity(),
+                "seed": self.settings.search.seed,
+                "trial": winner.trial_id,
+                "final": self.subjects.final.names,
+                **self._files(self.subjects.final.names),
+            },
         )
-        self._report(winner, model)
+        self._report(winner, result)
         print(
             f"Best trial {winner.trial_id}: {self.settings.search.objective} {winner.score:.4f}\n"
             f"Report:  {self.folder / 'report.html'}\n"
@@ -193,22 +215,27 @@ class SearchRun:
             flush=True,
         )
 
-    def _report(self, winner: TrialRecord | None = None, model: keras.Model | None = None) -> None:
+    def _report(self, winner: TrialRecord | None = None, result: FinalModel | None = None) -> None:
         records, search = self.oracle.records(), self.settings.search
         found: dict[str, Any] = {"best_trial_id": None, "architecture": None}
-        if winner is not None and model is not None:
-            inference = AttackedInference(model, search.epsilon, self.settings.training.batch_size)
+        if winner is not None and result is not None:
+            inference = AttackedInference(
+                result.model, search.epsilon, self.settings.training.batch_size
+            )
             found = {
                 "best_trial_id": winner.trial_id,
                 "architecture": Architecture.from_dict(winner.details["architecture"]),
-                "scores": score_groups(
-                    self.subjects.search, self.subjects.held_out, inference, winner, records
-                ),
+                "scores": score_groups(self.subjects, inference, winner, records),
                 "panels": evenly_spread_panels(inference, self.subjects.held_out[0]),
             }
         report = SearchReport(
             cohort=self.cohort.name,
-            subjects={**self.sub.to_dict(), "held out": list(self.whole.test)},
+            subjects={
+                **self.sub.to_dict(),
+                "final training": self.subjects.final.names["train"],
+                "final validation": self.subjects.final.names["validation"],
+                "held out": list(self.whole.test),
+            },
             records=records,
             objective=search.objective,
             direction=self.direction,
@@ -217,7 +244,7 @@ class SearchRun:
             seconds=sum(record.seconds or 0 for record in records),
             command=self.command,
             settings=self._flat_settings(),
-            notes=self._notes(),
+            notes=self._notes(result),
             **found,
         )
         write_search_report(self.folder / "report.html", report)
@@ -228,11 +255,11 @@ class SearchRun:
         pairs = (line.lstrip("-").partition("=") for line in text.splitlines())
         return {name: value if mark else "true" for name, mark, value in pairs}
 
-    def _notes(self) -> list[str]:
+    def _notes(self, result: FinalModel | None) -> list[str]:
         notes = [
             "The winner was chosen by its score on the search's test subjects, so its figures "
             "there are better than it is; those on the held-out subjects are fair.",
         ]
         if self.settings.data.data == PHANTOM:
             notes.append("The subjects are made-up heads: the figures say nothing of patients.")
-        return notes
+        return notes + [each for each in (self.fault, result and result.note) if each]

@@ -6,18 +6,17 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from robmednas_tf.cli.search_data import PreparedCohort
 from robmednas_tf.data.slices import PreparedSubject, read_slices
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
 from robmednas_tf.evaluation.lookup import LookupTable
 from robmednas_tf.evaluation.metrics import VolumeMetrics
 from robmednas_tf.report.contents import ScoreGroup, ScoreRow
-from robmednas_tf.search.hypermodel import SearchData
 from robmednas_tf.search.trials import COMPLETED, TrialRecord
 
 
 def score_groups(
-    data: SearchData,
-    held_out: Sequence[PreparedSubject],
+    subjects: PreparedCohort,
     inference: AttackedInference,
     winner: TrialRecord,
     records: Sequence[TrialRecord],
@@ -25,8 +24,7 @@ def score_groups(
     """Scores the final model and the look-up table on both groups of test subjects.
 
     Args:
-        data: The search's sub-dataset; the look-up table is fitted on its training subjects.
-        held_out: Test subjects that served for nothing else.
+        subjects: The look-up table is fitted on those that the final model is trained on.
         inference: The final model under attack.
         winner: The trial that it comes from.
         records: All trials.
@@ -35,14 +33,15 @@ def score_groups(
         The search's test subjects, with the winner's and the median trial beside; then the
         held-out ones.
     """
-    table = LookupTable.fit(pair for subject in data.train for pair in read_slices(subject))
+    known = subjects.final.train
+    table = LookupTable.fit(pair for subject in known for pair in read_slices(subject))
 
-    def rows(subjects: Sequence[PreparedSubject]) -> list[ScoreRow]:
-        final = summarize([inference.score(subject) for subject in subjects])
-        look_up = summarize([_table_scores(table, subject) for subject in subjects])
+    def rows(tested: Sequence[PreparedSubject]) -> list[ScoreRow]:
+        final = summarize([inference.score(subject) for subject in tested])
+        look_up = summarize([_table_scores(table, subject) for subject in tested])
         return [ScoreRow("Final model", final), ScoreRow("Intensity look-up table", look_up)]
 
-    searched, kept = rows(data.test), rows(held_out)
+    searched, kept = rows(subjects.search.test), rows(subjects.held_out)
     trials = [
         ScoreRow("Best trial", winner.metrics),
         ScoreRow("Median of all trials", _medians(records)),
@@ -51,13 +50,13 @@ def score_groups(
         ScoreGroup(
             "Search's test subjects",
             "used to choose the winner",
-            [subject.name for subject in data.test],
+            [subject.name for subject in subjects.search.test],
             [searched[0], *trials, searched[1]],
         ),
         ScoreGroup(
             "Held-out test subjects",
             "used for nothing but this table",
-            [subject.name for subject in held_out],
+            [subject.name for subject in subjects.held_out],
             kept,
         ),
     ]

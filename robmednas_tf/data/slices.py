@@ -22,10 +22,12 @@ from robmednas_tf.data.cohort import Pair, Subject
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.intensities import CT_MEAN_HU, CT_SCALE_HU
 from robmednas_tf.evaluation.regions import REGIONS
-from robmednas_tf.files import replaced_atomically, write_json
+from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
 
 # Raise it when the records change: caches made before are then made anew.
 _FORMAT = 1
+# Other runs may be writing into the same cache; none takes this long for one subject.
+_ABANDONED_S = 24 * 3600.0
 _CYCLE_LENGTH = 8
 _SHUFFLED_SLICES = 512
 _SHUFFLED_BYTES = 128 * 2**20
@@ -78,6 +80,8 @@ class SliceCache:
 
     def __init__(self, folder: Path, image_size: int, slices_per_subject: int = 0):
         self.folder = Path(folder)
+        make_folder(self.folder)
+        remove_leftovers(self.folder, older_than_s=_ABANDONED_S)
         self.image_size = image_size
         self.slices_per_subject = slices_per_subject
 
@@ -91,6 +95,7 @@ class SliceCache:
 
         Raises:
             ValueError: If the subject's files break a rule.
+        OSError: If the slices cannot be written.
         """
         stem = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', subject.name)}-{self.key(subject)}"
         path = self.folder / f"{stem}.tfrecord"
@@ -103,9 +108,7 @@ class SliceCache:
         pair = subject.read()
         mr, ct = self._slices(pair)
         with replaced_atomically(path) as temporary:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for mr_slice, ct_slice in zip(mr, ct, strict=True):
-                    writer.write(mr_slice.tobytes() + ct_slice.tobytes())
+            _write_records(temporary, mr, ct)
             prepared = PreparedSubject(
                 name=subject.name,
                 path=path,
@@ -239,6 +242,18 @@ def _cropped_share(pair: Pair, image_size: int) -> float:
     inside = REGIONS["brain"].contains(pair.ct)
     kept = grid.to_slices(inside, fill=0).sum()
     return 1 - float(kept) / max(1, int(inside.sum()))
+
+
+def _write_records(path: Path, mr: np.ndarray, ct: np.ndarray) -> None:
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for mr_slice, ct_slice in zip(mr, ct, strict=True):
+                writer.write(mr_slice.tobytes() + ct_slice.tobytes())
+    except tf.errors.OpError as error:
+        raise OSError(
+            f"Slices cannot be written into {str(path.parent)!r}: {error.message}. "
+            "Free space there, or give another --cache_dir."
+        ) from error
 
 
 def _note(path: Path) -> Path:

@@ -73,7 +73,7 @@ class Subject(Protocol):
         """Raises ValueError where that can be told without reading voxels."""
 
     def digest(self) -> str:
-        """Returns a key that changes with anything `read` would return."""
+        """Returns a key that changes with the MR and the CT that `read` would return."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,14 @@ class FolderSubject:
         return Pair(self.name, mr, ct, mask, affine)
 
     def digest(self) -> str:
-        """Returns the SHA-256 of the files' bytes and the bias, as hexadecimal digits."""
+        """Returns the SHA-256 of MR's and CT's bytes and the bias, as hexadecimal digits.
+
+        The mask is left out: no slice depends on it.
+        """
         digest = hashlib.sha256(f"ct_bias {float(self.ct_bias)!r}".encode())
-        for role, path in self.files().items():
+        files = self.files()
+        for role in ("mr", "ct"):
+            path = files[role]
             # Names and sizes part the files, so that no byte can pass from one to the next.
             digest.update(f"\n{role} {path.stat().st_size}\n".encode())
             with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""What a synthetic CT is worth: regions, metrics, statistics and the look-up table to beat."""
+"""What a synthetic CT is worth: regions, metrics and the look-up table to beat."""

@@ -60,7 +60,7 @@ class SearchReport:
         architecture: The winner's; None where no trial was scored.
         image_size: Pixels a side of a slice.
         epsilon: L-infinity size of the attack that scored, in z-score units.
-        seconds: How long the search took, over all its runs.
+        seconds: How long the trials took, each by its last attempt.
         command: The command line that repeats the run.
         settings: Flags and their values.
         scores: Groups of subjects, the one to be believed most (the held-out one) last.

@@ -73,7 +73,7 @@ def setup_fault(records: Sequence[TrialRecord]) -> str | None:
     if len(failed) >= MAX_IN_A_ROW:
         return (
             f"The last {len(failed)} trials all failed, the last with: {failed[0].message} "
-            "Give a smaller search space or a higher limit."
+            "Give a smaller search space or a higher limit, in another --output_dir."
         )
     return None
 

@@ -5,9 +5,12 @@ Source: paper section 2.2.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -33,17 +36,25 @@ from robmednas_tf.training import FitResult, compile_model, fit
 
 @dataclass(frozen=True)
 class SearchData:
-    """The sub-dataset of a search, prepared.
+    """The subjects of a training, prepared.
 
     Attributes:
         train: Subjects trained on.
         validation: Subjects whose loss chooses the epoch.
-        test: Subjects that score a candidate; they take no part in training.
+        test: Subjects that score the network; they take no part in training.
     """
 
     train: tuple[PreparedSubject, ...]
     validation: tuple[PreparedSubject, ...]
     test: tuple[PreparedSubject, ...]
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """The subjects' names by part."""
+        return {
+            field.name: [subject.name for subject in getattr(self, field.name)]
+            for field in dataclasses.fields(self)
+        }
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -163,22 +174,40 @@ class UNetHyperModel(keras_tuner.HyperModel):
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        size = self.training.batch_size
-        try:
-            result = fit(
+        result = self.train(model, architecture, callbacks)
+        with _memory_may_run_out():
+            inference = AttackedInference(model, self.epsilon, self.training.batch_size)
+            scores = {subject.name: inference.score(subject) for subject in self.data.test}
+        return Outcome(result, scores, inference)
+
+    def train(
+        self,
+        model: keras.Model,
+        architecture: Architecture,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> FitResult:
+        """Trains a network and leaves the best epoch's weights in it.
+
+        Args:
+            model: Built by `build_architecture`.
+            architecture: What it was built from.
+            callbacks: Keras callbacks of the training.
+            checkpoint: Where the training's state is kept after each epoch.
+
+        Raises:
+            InfeasibleTrialError: If memory runs out.
+            FloatingPointError: If the loss becomes NaN or infinite.
+        """
+        with _memory_may_run_out():
+            return fit(
                 model,
                 self.training_slices(architecture),
-                ordered_batches(self.data.validation, size),
+                ordered_batches(self.data.validation, self.training.batch_size),
                 self.training,
                 callbacks,
+                checkpoint,
             )
-            inference = AttackedInference(model, self.epsilon, size)
-            scores = {subject.name: inference.score(subject) for subject in self.data.test}
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            raise InfeasibleTrialError(
-                f"Memory ran out while training: {str(error).splitlines()[0]}"
-            ) from error
-        return Outcome(result, scores, inference)
 
     def training_slices(self, architecture: Architecture) -> ShuffledSlices:
         """Returns the training subjects' slices in the order that `architecture` gets them."""
@@ -193,3 +222,13 @@ class UNetHyperModel(keras_tuner.HyperModel):
         """Returns the seed of `architecture`'s weights and order of slices."""
         text = f"{self.seed} {architecture.to_json()}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+@contextlib.contextmanager
+def _memory_may_run_out() -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise InfeasibleTrialError(
+            f"Memory ran out while training: {str(error).splitlines()[0]}"
+        ) from error

@@ -15,6 +15,9 @@ from typing import Any
 import keras_tuner
 
 FORMAT = 1
+_KEYS = {"format", "oracle", "objective", "seed", "space", "settings", "found"} | {
+    "num_startup_trials"
+}
 
 
 def read_identity(folder: Path) -> dict[str, Any] | None:
@@ -28,12 +31,12 @@ def read_identity(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         identity = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(identity, dict):
-            raise ValueError("it does not hold a JSON object")
+        if not isinstance(identity, dict) or not identity.keys() >= _KEYS:
+            raise ValueError("it does not hold a search's settings")
     except (OSError, ValueError) as error:
         raise keras_tuner.errors.FatalValueError(
             f"File {str(path)!r}, which says how the search was set up, cannot be read: {error}. "
-            "Restore it, or delete it to go on with these trials under the settings given now."
+            "Restore it, or give another --output_dir."
         ) from error
     return identity
 

@@ -26,6 +26,10 @@ from robmednas_tf.search.trials import TrialRecord, best, trial_folder
 kt_config.DEBUG = False
 
 
+class RunFolderError(keras_tuner.errors.FatalError, OSError):
+    """The run's folder cannot be written to; no candidate is at fault, and the search ends."""
+
+
 class SearchProgress(Protocol):
     """What a tuner tells of its work while it goes on."""
 
@@ -106,14 +110,24 @@ class SearchTuner(keras_tuner.Tuner):
         self.progress.trial_started(record)
         keras.backend.clear_session()
         gc.collect()
-        return self._run(trial, record)
+        try:
+            return self._run(trial, record)
+        except OSError as error:
+            # The disk is at fault, not the candidate, whose turn comes again.
+            self.oracle.release(trial.trial_id)
+            raise RunFolderError(
+                f"Files cannot be written into {str(self.folder)!r}: {error}. Free space there"
+            ) from error
 
     def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records the trial, drops the weights that are no longer among the best."""
-        self.oracle.end_trial(trial)
-        self._drop_weights()
-        self._after_trial(self.oracle.records())
-        self.progress.trial_ended(self.oracle.ledger[trial.trial_id])
+        try:
+            self.oracle.end_trial(trial)
+        finally:
+            # Also where this was the failure that ends the search.
+            self._drop_weights()
+            self._after_trial(self.oracle.records())
+            self.progress.trial_ended(self.oracle.ledger[trial.trial_id])
 
     def load_model(self, trial: keras_tuner.engine.trial.Trial) -> keras.Model:
         """Rebuilds a trial's network with the weights it was scored with.
@@ -128,12 +142,13 @@ class SearchTuner(keras_tuner.Tuner):
                 "Raise --keep_models, or train its architecture anew."
             )
         model = self.hypermodel.build_architecture(architecture_of(trial.hyperparameters))
-        _without_optimizer(model).load_weights(path)
+        with np.load(path) as saved:
+            model.set_weights([saved[name] for name in saved.files])
         return model
 
     def weights_path(self, trial_id: str) -> Path:
         """Returns where a trial's weights are while they are kept."""
-        return trial_folder(self.folder, trial_id) / "model.weights.h5"
+        return trial_folder(self.folder, trial_id) / "weights.npz"
 
     def _run(self, trial: keras_tuner.engine.trial.Trial, record: TrialRecord) -> dict[str, float]:
         architecture = architecture_of(trial.hyperparameters)
@@ -159,7 +174,7 @@ class SearchTuner(keras_tuner.Tuner):
 
     def _keep(self, model, trial, outcome: Outcome, scalars: EpochScalars, seconds: float) -> None:
         with replaced_atomically(self.weights_path(trial.trial_id)) as temporary:
-            _without_optimizer(model).save_weights(temporary)
+            np.savez(temporary, *model.get_weights())
         self.oracle.annotate(
             trial.trial_id,
             {
@@ -185,11 +200,6 @@ class SearchTuner(keras_tuner.Tuner):
         for record in records:
             if record.trial_id not in kept:
                 self.weights_path(record.trial_id).unlink(missing_ok=True)
-
-
-def _without_optimizer(model: keras.Model) -> keras.Model:
-    # Its moments are three times the weights, and nothing goes on from a trial.
-    return keras.Model(model.input, model.output)
 
 
 class _EpochReport(keras.callbacks.Callback):

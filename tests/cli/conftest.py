@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SMOKE = ("--flagfile=configs/smoke.cfg", "--deterministic", "--seed=0")
+# Enough trials for the model to propose some, at a rate at which they come to differ.
+SMOKE = (
+    *("--flagfile=configs/smoke.cfg", "--deterministic", "--seed=0"),
+    *("--num_trials=6", "--epochs=3", "--learning_rate=0.01"),
+)
 
 
 @pytest.fixture(scope="session")

@@ -76,9 +76,22 @@ def test_volumes_that_cannot_be_used(cohort_folder, refused, case):
     for folder in cohort_folder.glob("1*"):
         change(folder / f"{role}.nii.gz", edit)
     line = refused(f"--data={cohort_folder}")
-    assert "1BA001" in line or "subject '1B" in line
+    assert "ubject '1B" in line
     assert f"{role}.nii.gz" in line or "mr (" in line or "affine" in line
     assert all(word.lower() in line.lower() for word in words), line
+
+
+def test_one_patient_under_two_names(cohort_folder, refused):
+    shutil.rmtree(cohort_folder / "1BA005")
+    shutil.copytree(cohort_folder / "1BA001", cohort_folder / "1BA005")
+    line = refused(f"--data={cohort_folder}")
+    assert "'1BA001' and '1BA005' hold the same volumes" in line
+
+
+def test_settings_that_cannot_be_read(tmp_path, refused):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "search.json").write_text("{}")
+    assert "search.json" in refused()
 
 
 def test_a_truncated_file(cohort_folder, refused):
@@ -133,6 +146,10 @@ def test_fewer_subjects_than_the_split_needs(cohort_folder, refused):
         ("--kernel_initializer=magic", "kernel_initializer"),
         ("--final_epochs=-1", "--final_epochs must be >= 0"),
         ("--max_memory_gb=-1", "--max_memory_gb must be >= 0"),
+        ("--max_memory_gb=inf", "--max_memory_gb must be >= 0"),
+        ("--ct_bias=-1000", "The phantom's CT is in HU"),
+        ("--output_dir=README.md", "README.md' is a file"),
+        ("--cache_dir=README.md", "README.md' is a file"),
         ("--slices_per_subject=0", "at least 8 slices"),
         ("--image_size=4", "image_size must be at least 8"),
         ("--trials=5", "Unknown command line flag 'trials'"),
@@ -164,6 +181,8 @@ def test_the_command_line_overrides_its_flag_file(tmp_path):
     from absl import flags
 
     (tmp_path / "mine.cfg").write_text("# a comment\n--epochs=7\n--batch_size=3\n")
-    with flagsaver.flagsaver():
-        command.parse_flags(["search", "--epochs=9", f"--flagfile={tmp_path / 'mine.cfg'}"])
-        assert (flags.FLAGS.epochs, flags.FLAGS.batch_size) == (9, 3)
+    path = str(tmp_path / "mine.cfg")
+    for arguments in ([f"--flagfile={path}"], ["--flagfile", path]):
+        with flagsaver.flagsaver():
+            command.parse_flags(["search", "--epochs=9", *arguments])
+            assert (flags.FLAGS.epochs, flags.FLAGS.batch_size) == (9, 3)

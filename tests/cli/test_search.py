@@ -58,7 +58,7 @@ def test_the_trials_table_agrees_with_the_records(smoke_run):
     records, _ = read_trials(folder)
     with (folder / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["id"] for row in rows] == ["0000", "0001", "0002"]
+    assert [row["id"] for row in rows] == [f"{number:04d}" for number in range(6)]
     for row, record in zip(rows, records, strict=True):
         assert row["status"] == COMPLETED
         assert float(row["score"]) == float(row["adversarial_dice"]) == record.score
@@ -69,6 +69,9 @@ def test_the_trials_table_agrees_with_the_records(smoke_run):
 def test_the_best_architecture_is_the_best_trials(smoke_run):
     folder, output, _ = smoke_run
     records, _ = read_trials(folder)
+    # Or the ranking shows nothing.
+    assert len({record.score for record in records}) > 2
+    assert {record.source for record in records} == {"startup", "model"}
     winner = max(records, key=lambda record: (record.score, -record.number))
     best = Architecture.from_json((folder / "best_architecture.json").read_text())
     assert best.to_dict() == winner.details["architecture"]
@@ -81,6 +84,9 @@ def test_test_subjects_take_no_part_in_training(smoke_run):
     search, cohort = split["search"], split["cohort"]
     used = search["train"] + search["validation"]
     assert not set(used) & set(search["test"])
+    made = json.loads((folder / "best_model" / "training.json").read_text())["recipe"]["final"]
+    final = made["train"] + made["validation"]
+    assert set(final) == set(cohort["train"] + cohort["validation"]) - set(search["test"])
     assert not set(used + search["test"]) & set(cohort["test"])
     assert set(used + search["test"]) <= set(cohort["train"])
 
@@ -99,9 +105,9 @@ def test_a_pipe_gets_plain_lines_with_progress(smoke_run):
     assert errors == ""
     assert "\r" not in output
     lines = [line for line in output.splitlines() if line.startswith("Trial ")]
-    assert [line.split(":")[0] for line in lines] == ["Trial 1/3", "Trial 2/3", "Trial 3/3"]
+    assert [line.split(":")[0] for line in lines] == [f"Trial {n}/6" for n in range(1, 7)]
     assert all("best so far" in line and "left" in line for line in lines)
-    assert "quick start on made-up heads" in output
+    assert "On made-up heads: a quick start" in output
     assert "configs/paper.cfg" in output
 
 
@@ -111,19 +117,19 @@ def test_the_flag_file_repeats_the_run_and_finds_it_done(smoke_run, start_search
     process = start_search(f"--flagfile={folder / 'flags.cfg'}")
     output, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
-    assert "3 of 3 trials are done" in output
-    assert "Trial 1/3" not in output
+    assert "6 of 6 trials are done" in output
+    assert "Trial 1/6" not in output
     assert "Training the winner" not in output
     assert {path: path.read_bytes() for path in folder.glob("trials/*/trial.json")} == before
 
 
 def test_other_settings_in_the_same_folder_are_refused(smoke_run, start_search):
     folder, _, _ = smoke_run
-    process = start_search(*SMOKE, "--epochs=3", "--epsilon=0.1", f"--output_dir={folder}")
+    process = start_search(*SMOKE, "--epochs=4", "--epsilon=0.1", f"--output_dir={folder}")
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 2
     assert len(errors.splitlines()) == 1
-    assert "epochs: 2 in the folder, 3 now" in errors
+    assert "epochs: 3 in the folder, 4 now" in errors
     assert "epsilon: 0.2 in the folder, 0.1 now" in errors
     assert "--output_dir" in errors
 
@@ -158,7 +164,8 @@ def test_killed_and_interrupted_searches_end_with_the_same_trials(
     _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
     assert_same_trials(smoke_run[0], folder)
-    assert [record.attempts for record in read_trials(folder)[0]] == [2, 1, 1]
+    assert [record.attempts for record in read_trials(folder)[0]] == [2, 1, 1, 1, 1, 1]
+    assert not list(folder.rglob(".partial-*"))
 
 
 def test_real_patients_are_searched(sts, start_search, tmp_path):

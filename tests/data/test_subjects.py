@@ -120,13 +120,12 @@ def test_padding_is_raised_to_the_floor(subject):
 
 def test_digest_follows_every_input(subject):
     digests = [subject.digest(), dataclasses.replace(subject, ct_bias=-1000).digest()]
-    for role in ("mr", "ct", "mask"):
+    for role in ("mr", "ct"):
         path = subject.folder / f"{role}.nii.gz"
         path.write_bytes(path.read_bytes() + b"\0")
         digests.append(subject.digest())
-    (subject.folder / "mask.nii.gz").unlink()
-    digests.append(subject.digest())
     assert len(set(digests)) == len(digests)
+    (subject.folder / "mask.nii.gz").unlink()
     assert subject.digest() == digests[-1]
 
 

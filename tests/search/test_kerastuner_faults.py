@@ -140,7 +140,7 @@ def test_05_damaged_trial_file_costs_that_trial_alone_and_is_said(tmp_path, name
 def test_05_settings_that_cannot_be_read_are_refused_with_the_remedy(tmp_path):
     run(tmp_path / "search", "random", max_trials=2)
     (tmp_path / "search" / "search.json").write_text("")
-    with pytest.raises(keras_tuner.errors.FatalValueError, match="delete it"):
+    with pytest.raises(keras_tuner.errors.FatalValueError, match="another --output_dir"):
         run(tmp_path / "search", "random", max_trials=3)
     (tmp_path / "search" / "search.json").unlink()
     run(tmp_path / "search", "random", max_trials=3)

@@ -1,0 +1,40 @@
+"""The benchmarks still fit the package, and their stock side scores as the package does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robmednas_tf.evaluation.metrics import mean_over_regions, volume_scores
+from robmednas_tf.models.space import SearchSpace
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+def test_memory_draws_within_its_space_and_its_cases_import(benchmarks):
+    import memory
+    import memory_cases
+
+    space = SearchSpace(max_depth=2, filters=(8,), reduction_ratios=(2,))
+    generator = np.random.default_rng(0)
+    drawn = {memory.random_architecture(space, generator) for _ in range(20)}
+    assert len(drawn) > 10
+    assert all(architecture in space for architecture in drawn)
+    assert memory_cases.SMALL in SearchSpace()
+
+
+def test_both_sides_of_a_trial_are_scored_alike(benchmarks):
+    pytest.importorskip("cleverhans")
+    import stock
+    import trial
+
+    rng = np.random.default_rng(0)
+    y_true, y_pred = rng.uniform(-1000, 2000, (2, 3, 8, 8, 1)).astype("float32")
+    expected = mean_over_regions(volume_scores(y_true, y_pred))
+    assert stock.masked_scores(y_true, y_pred) == pytest.approx(expected, rel=1e-5)
+    assert all(architecture in trial.SPACE for architecture in trial.ARCHITECTURES.values())

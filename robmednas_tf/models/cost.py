@@ -19,6 +19,8 @@ _COPIES_OF_PARAMETERS = 12
 # and the copies a convolution makes in its own memory layout, come on top. Measured on random
 # architectures: see benchmarks/memory.py.
 _GRADIENT_SHARE = 0.5
+# The graph of a block's training step, whatever the block's size.
+_BLOCK_BYTES = 12_000_000
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,19 @@ class Cost:
         flops: Floating-point operations of a forward pass of one slice: two for each
             multiplication and addition of a convolution; nothing else is counted.
         activations: Numbers kept for the backward pass of one slice: every layer's output.
+        blocks: Encoder and decoder blocks.
     """
 
     parameters: int
     flops: int
     activations: int
+    blocks: int
 
     def training_bytes(self, batch_size: int) -> int:
         """Estimates the peak memory of a training step beyond the runtime's own, in bytes."""
         activations = self.activations * batch_size * (1 + _GRADIENT_SHARE)
-        return int(_FLOAT_BYTES * (activations + _COPIES_OF_PARAMETERS * self.parameters))
+        numbers = activations + _COPIES_OF_PARAMETERS * self.parameters
+        return int(_FLOAT_BYTES * numbers) + _BLOCK_BYTES * self.blocks
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ def estimate_cost(architecture: Architecture, input_shape: tuple[int, int, int])
         parameters=sum(layer.parameters for layer in layers),
         flops=sum(layer.flops for layer in layers),
         activations=sum(layer.size for layer in layers),
+        blocks=2 * architecture.depth,
     )
 
 

@@ -21,7 +21,8 @@ import tensorflow as tf
 
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
-from robmednas_tf.data.slices import PreparedSubject, ShuffledSlices, SliceCache, ordered_batches
+from robmednas_tf.data.prepared import PreparedSubject, SliceCache
+from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace

@@ -13,7 +13,8 @@ from stopwatch import Stopwatch, Trial
 
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
-from robmednas_tf.data.slices import PreparedSubject, mean_normalized_ct, read_slices
+from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.data.slices import mean_normalized_ct, read_slices
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.unet import build_unet
 from robmednas_tf.search.hypermodel import SearchData

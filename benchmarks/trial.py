@@ -35,7 +35,7 @@ from stopwatch import PHASES, Stopwatch, Trial
 
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
-from robmednas_tf.data.slices import SliceCache
+from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.report.panels import panel_image

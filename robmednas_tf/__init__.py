@@ -19,7 +19,7 @@ _HOMES = {
     "NAMED": "robmednas_tf.models.architecture",
     "REGIONS": "robmednas_tf.evaluation.regions",
     "SearchSpace": "robmednas_tf.models.space",
-    "SliceCache": "robmednas_tf.data.slices",
+    "SliceCache": "robmednas_tf.data.prepared",
     "VolumeMetrics": "robmednas_tf.evaluation.metrics",
     "build_unet": "robmednas_tf.models.unet",
     "denormalize_ct": "robmednas_tf.data.intensities",

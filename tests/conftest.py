@@ -91,7 +91,7 @@ def cohort_folder(tmp_path: Path, write_subject: Callable[..., Path]) -> Path:
 def prepared_heads(tmp_path_factory):
     """Four made-up heads of eight 16 x 16 slices, prepared."""
     from robmednas_tf.data.cohort import open_phantom
-    from robmednas_tf.data.slices import SliceCache
+    from robmednas_tf.data.prepared import SliceCache
 
     cache = SliceCache(tmp_path_factory.mktemp("cache"), image_size=16)
     return [cache.prepare(subject) for subject in open_phantom(4, (16, 16, 8), seed=0)]

@@ -20,6 +20,7 @@ LEVELS = {
     "models.space": 0,
     "models.cost": 0,
     "evaluation": 0,
+    "data.prepared": 1,
     "data.slices": 1,
     "attacks": 1,
     "optimizer": 1,

@@ -13,15 +13,8 @@ from typing import NoReturn
 from robmednas_tf.cli import command, search_flags
 from robmednas_tf.cli.search_flags import SearchSettings, settings_from_flags
 from robmednas_tf.config import PHANTOM
-from robmednas_tf.data.cohort import (
-    Cohort,
-    Split,
-    num_subjects_for_search,
-    open_folder,
-    open_phantom,
-    split_cohort,
-    split_search,
-)
+from robmednas_tf.data.cohort import Cohort, open_folder, open_phantom
+from robmednas_tf.data.split import Split, num_subjects_for_search, split_cohort, split_search
 from robmednas_tf.files import locked_folder, remove_leftovers
 
 SUMMARY = """\

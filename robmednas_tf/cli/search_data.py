@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robmednas_tf.cli.progress import StepLine
-from robmednas_tf.data.cohort import Cohort, Split
-from robmednas_tf.data.slices import PreparedSubject, SliceCache
+from robmednas_tf.data.cohort import Cohort
+from robmednas_tf.data.prepared import PreparedSubject, SliceCache
+from robmednas_tf.data.split import Split
 from robmednas_tf.search.hypermodel import SearchData
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from robmednas_tf.cli.progress import StepLine
-from robmednas_tf.data.slices import PreparedSubject
+from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.evaluation.inference import AttackedInference, Panel
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json

@@ -19,8 +19,9 @@ from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_result import FinalModel, evenly_spread_panels, final_model
 from robmednas_tf.cli.search_scores import score_groups
 from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
-from robmednas_tf.data.cohort import Cohort, Split
-from robmednas_tf.data.slices import SliceCache
+from robmednas_tf.data.cohort import Cohort
+from robmednas_tf.data.prepared import SliceCache
+from robmednas_tf.data.split import Split
 from robmednas_tf.evaluation.inference import AttackedInference
 from robmednas_tf.files import write_json, write_text
 from robmednas_tf.models.architecture import Architecture

@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Sequence
 
 from robmednas_tf.cli.search_data import PreparedCohort
-from robmednas_tf.data.slices import PreparedSubject, read_slices
+from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.data.slices import read_slices
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
 from robmednas_tf.evaluation.lookup import LookupTable
 from robmednas_tf.evaluation.metrics import VolumeMetrics

@@ -14,7 +14,8 @@ import numpy as np
 
 from robmednas_tf.attacks.fgsm import attack_function
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
-from robmednas_tf.data.slices import PreparedSubject, hu_batches
+from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.data.slices import hu_batches
 from robmednas_tf.evaluation.metrics import RegionScore, VolumeMetrics, mean_over_regions
 from robmednas_tf.evaluation.regions import REGIONS
 

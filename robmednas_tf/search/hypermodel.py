@@ -18,12 +18,8 @@ import keras_tuner
 import tensorflow as tf
 
 from robmednas_tf.config import TrainingConfig
-from robmednas_tf.data.slices import (
-    PreparedSubject,
-    ShuffledSlices,
-    mean_normalized_ct,
-    ordered_batches,
-)
+from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
 from robmednas_tf.evaluation.inference import AttackedInference, Scores, summarize
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost

@@ -11,9 +11,9 @@ from tensorflow.python.eager import context
 from robmednas_tf.data.cohort import open_folder, open_phantom
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.intensities import AIR_HU, normalize_ct, zscore
+from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.slices import (
     ShuffledSlices,
-    SliceCache,
     hu_batches,
     mean_normalized_ct,
     ordered_batches,

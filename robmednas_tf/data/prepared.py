@@ -1,0 +1,173 @@
+"""Subjects' slices on disk: each prepared once, noticed when damaged, made anew.
+
+A prepared subject is one TFRecord file, a record a slice: the z-scored MR and the CT in HU as
+float32, row by row. A small JSON file beside it, written last, says what the records must be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.subjects import Pair, Subject
+from robmednas_tf.evaluation.regions import REGIONS
+from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
+
+# Raise it when the records change: caches made before are then made anew.
+_FORMAT = 1
+# Other runs may be writing into the same cache; none takes this long for one subject.
+_ABANDONED_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class PreparedSubject:
+    """One subject's slices on disk.
+
+    Attributes:
+        name: The subject.
+        path: The TFRecord file.
+        image_size: Height and width of the slices, in pixels.
+        num_slices: Number of slices, from inferior to superior.
+        num_bytes: Size of the file.
+        checksum: CRC-32 of the file.
+        mean_ct_hu: Mean of the CT over all slices.
+        voxels: Number of voxels of each region.
+        cropped: Share of the head's voxels that cropping to `image_size` cut away.
+    """
+
+    name: str
+    path: Path
+    image_size: int
+    num_slices: int
+    num_bytes: int
+    checksum: int
+    mean_ct_hu: float
+    voxels: dict[str, int]
+    cropped: float
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the file is there, whole and unaltered."""
+        return (
+            self.path.is_file()
+            and self.path.stat().st_size == self.num_bytes
+            and _crc32(self.path) == self.checksum
+        )
+
+
+class SliceCache:
+    """Prepared subjects in a folder, made where they are missing or damaged.
+
+    Args:
+        folder: Holds any number of cohorts: files are keyed by content and settings.
+        image_size: Slices are padded or cropped to this many pixels a side.
+        slices_per_subject: At most this many slices a subject, evenly spread; 0 for all.
+    """
+
+    def __init__(self, folder: Path, image_size: int, slices_per_subject: int = 0):
+        self.folder = Path(folder)
+        make_folder(self.folder)
+        remove_leftovers(self.folder, older_than_s=_ABANDONED_S)
+        self.image_size = image_size
+        self.slices_per_subject = slices_per_subject
+
+    def key(self, subject: Subject) -> str:
+        """Returns the digest of all that a prepared subject depends on."""
+        parts = [_FORMAT, subject.digest(), self.image_size, self.slices_per_subject]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+    def prepare(self, subject: Subject) -> PreparedSubject:
+        """Returns the subject's slices, prepared now unless an intact file is there.
+
+        Raises:
+            ValueError: If the subject's files break a rule.
+        OSError: If the slices cannot be written.
+        """
+        stem = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', subject.name)}-{self.key(subject)}"
+        path = self.folder / f"{stem}.tfrecord"
+        prepared = _read_note(path, subject.name)
+        if prepared is None or not prepared.is_intact:
+            prepared = self._write(subject, path)
+        return prepared
+
+    def _write(self, subject: Subject, path: Path) -> PreparedSubject:
+        pair = subject.read()
+        mr, ct = self._slices(pair)
+        with replaced_atomically(path) as temporary:
+            _write_records(temporary, mr, ct)
+            prepared = PreparedSubject(
+                name=subject.name,
+                path=path,
+                image_size=self.image_size,
+                num_slices=len(mr),
+                num_bytes=temporary.stat().st_size,
+                checksum=_crc32(temporary),
+                mean_ct_hu=float(ct.mean(dtype=np.float64)),
+                voxels={name: int(region.contains(ct).sum()) for name, region in REGIONS.items()},
+                cropped=_cropped_share(pair, self.image_size),
+            )
+        values = asdict(prepared)
+        del values["name"], values["path"]
+        write_json(_note(path), values)
+        return prepared
+
+    def _slices(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        mr, ct = pair.slices(self.image_size)
+        kept = _evenly_spread(len(mr), self.slices_per_subject)
+        return mr[kept].astype("<f4"), ct[kept].astype("<f4")
+
+
+def _evenly_spread(available: int, wanted: int) -> np.ndarray:
+    if wanted == 0 or wanted >= available:
+        return np.arange(available)
+    return ((np.arange(wanted) + 0.5) * available / wanted).astype(int)
+
+
+def _cropped_share(pair: Pair, image_size: int) -> float:
+    grid = SliceGrid.of(pair.ct.shape, pair.affine, image_size)
+    if not grid.crops:
+        return 0.0
+    inside = REGIONS["brain"].contains(pair.ct)
+    kept = grid.to_slices(inside, fill=0).sum()
+    return 1 - float(kept) / max(1, int(inside.sum()))
+
+
+def _write_records(path: Path, mr: np.ndarray, ct: np.ndarray) -> None:
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for mr_slice, ct_slice in zip(mr, ct, strict=True):
+                writer.write(mr_slice.tobytes() + ct_slice.tobytes())
+    except tf.errors.OpError as error:
+        raise OSError(
+            f"Slices cannot be written into {str(path.parent)!r}: {error.message}. "
+            "Free space there, or give another --cache_dir."
+        ) from error
+
+
+def _note(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _read_note(path: Path, name: str) -> PreparedSubject | None:
+    try:
+        values = json.loads(_note(path).read_text(encoding="utf-8"))
+        return PreparedSubject(name=name, path=path, **values)
+    except (OSError, ValueError, TypeError):
+        # Missing, damaged or of another form: all the same, the subject is prepared anew.
+        return None
+
+
+def _crc32(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum

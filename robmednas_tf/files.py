@@ -22,6 +22,9 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
 
     The file is flushed to disk before it is renamed. Where the block raises, `path` stays as it
     was and the temporary file is removed.
+
+    Raises:
+        OSError: If the file cannot be written; the error names it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name ends as `path` does: some writers choose the format by it.
@@ -34,6 +37,11 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        # A write that fails, on a full disk say, does not know its file's name.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -79,8 +87,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
+        file = next(path for path in (folder, *folder.parents) if path.is_file())
         raise ValueError(
-            f"A folder is needed at {str(folder)!r}, but {error.filename!r} is a file."
+            f"A folder is needed at {str(folder)!r}, but {str(file)!r} is a file."
         ) from error
 
 

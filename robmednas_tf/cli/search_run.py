@@ -69,6 +69,7 @@ class SearchRun:
         try:
             self._search()
         except OSError:
+            # The folder cannot be written to: there is no finishing either.
             raise
         except keras_tuner.errors.FatalError as error:
             self.fault = f"The search has stopped: {error}"
@@ -152,7 +153,10 @@ class SearchRun:
         )
         if self.oracle.records():
             done = self.oracle.ledger.num_completed
-            print(f"Going on in {self.folder}: {done} of {search.num_trials} trials are done.")
+            print(
+                f"Going on in {self.folder}: {done} of {search.num_trials} trials are done.",
+                flush=True,
+            )
         self.tuner = SearchTuner(
             self.oracle,
             hypermodel,

@@ -67,7 +67,8 @@ class SliceCache:
     """Prepared subjects in a folder, made where they are missing or damaged.
 
     Args:
-        folder: Holds any number of cohorts: files are keyed by content and settings.
+        folder: Holds any number of cohorts: files are keyed by content and settings. One object
+            serves one cohort.
         image_size: Slices are padded or cropped to this many pixels a side.
         slices_per_subject: At most this many slices a subject, evenly spread; 0 for all.
     """
@@ -78,11 +79,18 @@ class SliceCache:
         remove_leftovers(self.folder, older_than_s=_ABANDONED_S)
         self.image_size = image_size
         self.slices_per_subject = slices_per_subject
+        self._keys: dict[str, str] = {}
 
     def key(self, subject: Subject) -> str:
-        """Returns the digest of all that a prepared subject depends on."""
-        parts = [_FORMAT, subject.digest(), self.image_size, self.slices_per_subject]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+        """Returns the digest of all that a prepared subject depends on.
+
+        A subject's files are read for it once; they must not change while a run lasts.
+        """
+        if subject.name not in self._keys:
+            parts = [_FORMAT, subject.digest(), self.image_size, self.slices_per_subject]
+            digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+            self._keys[subject.name] = digest[:20]
+        return self._keys[subject.name]
 
     def prepare(self, subject: Subject) -> PreparedSubject:
         """Returns the subject's slices, prepared now unless an intact file is there.

@@ -80,7 +80,7 @@ def greet(settings: SearchSettings) -> None:
     )
     if settings.data.data == PHANTOM:
         print(
-            "On made-up heads: a quick start. For your own volumes: --data=FOLDER. "
+            "On made-up heads. For your own volumes: --data=FOLDER. "
             "For the paper's protocol: --flagfile=configs/paper.cfg --data=FOLDER.",
             flush=True,
         )

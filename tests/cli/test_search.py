@@ -107,7 +107,7 @@ def test_a_pipe_gets_plain_lines_with_progress(smoke_run):
     lines = [line for line in output.splitlines() if line.startswith("Trial ")]
     assert [line.split(":")[0] for line in lines] == [f"Trial {n}/6" for n in range(1, 7)]
     assert all("best so far" in line and "left" in line for line in lines)
-    assert "On made-up heads: a quick start" in output
+    assert "On made-up heads." in output
     assert "configs/paper.cfg" in output
 
 

@@ -62,6 +62,16 @@ def test_random_values_give_every_architecture_of_a_small_space():
     assert all(architecture in space for architecture in seen)
 
 
+def test_seeds_1_and_11_share_no_architecture():
+    hp, drawn = declared(SearchSpace()), {1: set(), 11: set()}
+    for seed, seen in drawn.items():
+        for number in range(200):
+            hp.values = random_values(hp, seed, number, 0)
+            seen.add(architecture_of(hp))
+    assert len(drawn[1]) == len(drawn[11]) == 200
+    assert not drawn[1] & drawn[11]
+
+
 def test_random_depths_are_even():
     hp = declared(SearchSpace())
     depths = [random_values(hp, 0, number, 0)["depth"] for number in range(500)]

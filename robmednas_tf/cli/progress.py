@@ -10,6 +10,27 @@ from typing import TextIO
 from robmednas_tf.search.trials import COMPLETED, TrialRecord, best
 
 
+class _Line:
+    """One line of output: it changes in place on a terminal, and is plain in a pipe."""
+
+    def __init__(self, stream: TextIO | None):
+        self._stream = stream or sys.stdout
+        self.is_live = self._stream.isatty()
+
+    def show(self, text: str) -> None:
+        """Shows what the next text replaces; says nothing in a pipe."""
+        if self.is_live:
+            self._write(text)
+
+    def say(self, text: str) -> None:
+        """Says what stays."""
+        self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"\r\033[K{text}" if self.is_live else text)
+        self._stream.flush()
+
+
 class ConsoleProgress:
     """Tells of a search's trials: trial, epoch, score, best so far and time left.
 
@@ -31,8 +52,7 @@ class ConsoleProgress:
         records: Iterable[TrialRecord] = (),
         stream: TextIO | None = None,
     ):
-        self._stream = stream or sys.stdout
-        self._live = self._stream.isatty()
+        self._line = _Line(stream)
         self._num_trials, self._epochs = num_trials, epochs
         self._objective, self._direction = objective, direction
         self._records = {record.trial_id: record for record in records}
@@ -42,11 +62,11 @@ class ConsoleProgress:
     def trial_started(self, record: TrialRecord) -> None:
         """Says which trial begins."""
         self._started = time.monotonic()
-        self._show(f"{self._place()}: building")
+        self._line.show(f"{self._place()}: building")
 
     def epoch_ended(self, record: TrialRecord, epoch: int, val_loss: float) -> None:
         """Says how far the trial is, where lines can change."""
-        self._show(
+        self._line.show(
             f"{self._place()}: epoch {epoch}/{self._epochs}, validation loss {val_loss:.5f}, "
             f"{self._best()}, {self._left(epoch)}"
         )
@@ -57,11 +77,11 @@ class ConsoleProgress:
         self._records[record.trial_id] = record
         seconds = time.monotonic() - self._started
         if record.status != COMPLETED:
-            self._say(f"{place}: failed: {record.message}")
+            self._line.say(f"{place}: failed: {record.message}")
             return
         self._durations.append(seconds)
         size = record.details.get("parameters", 0)
-        self._say(
+        self._line.say(
             f"{place}: {self._objective} {record.score:.4f} in {seconds:.0f} s "
             f"(depth {record.details.get('depth')}, {size:,} parameters, {record.source}), "
             f"{self._best()}, {self._left(0)}"
@@ -87,16 +107,6 @@ class ConsoleProgress:
             return "time left unknown"
         return f"about {format_seconds(seconds)} left"
 
-    def _show(self, text: str) -> None:
-        if self._live:
-            self._stream.write(f"\r\033[K{text}")
-            self._stream.flush()
-
-    def _say(self, text: str) -> None:
-        start = "\r\033[K" if self._live else ""
-        self._stream.write(f"{start}{text}\n")
-        self._stream.flush()
-
 
 class StepLine:
     """Tells of one piece of work in steps of about the same length.
@@ -108,12 +118,11 @@ class StepLine:
     """
 
     def __init__(self, title: str, num_steps: int, stream: TextIO | None = None):
-        self._stream = stream or sys.stdout
+        self._line = _Line(stream)
         self._title, self._num_steps, self._done, self._earlier = title, num_steps, 0, 0
         self._started = time.monotonic()
-        if not self._stream.isatty():
-            self._stream.write(f"{title}\n")
-            self._stream.flush()
+        if not self._line.is_live:
+            self._line.say(title)
 
     def step(self, what: str, place: int | None = None) -> None:
         """Says that one more step is done, and which.
@@ -125,20 +134,14 @@ class StepLine:
         if place is not None and not self._done:
             self._earlier = self._done = place - 1
         self._done += 1
-        if self._stream.isatty():
-            each = (time.monotonic() - self._started) / (self._done - self._earlier)
-            left = format_seconds(each * (self._num_steps - self._done))
-            self._stream.write(
-                f"\r\033[K{self._title}: {self._done}/{self._num_steps}, {what}, about {left} left"
-            )
-            self._stream.flush()
+        each = (time.monotonic() - self._started) / (self._done - self._earlier)
+        left = format_seconds(each * (self._num_steps - self._done))
+        self._line.show(f"{self._title}: {self._done}/{self._num_steps}, {what}, about {left} left")
 
     def close(self) -> None:
         """Says that the work is done, and how long it took."""
-        start = "\r\033[K" if self._stream.isatty() else ""
         spent = format_seconds(time.monotonic() - self._started)
-        self._stream.write(f"{start}{self._title}: {self._done} done in {spent}\n")
-        self._stream.flush()
+        self._line.say(f"{self._title}: {self._done} done in {spent}")
 
 
 def format_seconds(seconds: float) -> str:

@@ -99,10 +99,11 @@ def _train(
 
 def _read_made(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / _MADE).read_text(encoding="utf-8"))
+        made = json.loads((folder / _MADE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        # Missing or damaged: all the same, the model is made anew.
-        return {}
+        made = None
+    # Missing or damaged: all the same, the model is made anew.
+    return made if isinstance(made, dict) else {}
 
 
 def _digest(recipe: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -106,7 +105,7 @@ class SearchTuner(keras_tuner.Tuner):
 
     def run_trial(self, trial: keras_tuner.engine.trial.Trial, *args, **kwargs) -> dict[str, float]:
         """Trains and scores one candidate and returns its metrics."""
-        record = self.oracle.ledger[trial.trial_id]
+        record = self.oracle.record(trial.trial_id)
         self.progress.trial_started(record)
         keras.backend.clear_session()
         gc.collect()
@@ -127,7 +126,7 @@ class SearchTuner(keras_tuner.Tuner):
             # Also where this was the failure that ends the search.
             self._drop_weights()
             self._after_trial(self.oracle.records())
-            self.progress.trial_ended(self.oracle.ledger[trial.trial_id])
+            self.progress.trial_ended(self.oracle.record(trial.trial_id))
 
     def load_model(self, trial: keras_tuner.engine.trial.Trial) -> keras.Model:
         """Rebuilds a trial's network with the weights it was scored with.
@@ -163,16 +162,15 @@ class SearchTuner(keras_tuner.Tuner):
                 "memory_gb": round(self.hypermodel.memory_gb(architecture), 3),
             },
         )
-        started = time.monotonic()
         model = self.hypermodel.build_architecture(architecture)
         scalars = EpochScalars(self.folder / "tensorboard" / trial.trial_id)
         outcome = self.hypermodel.train_and_score(
             model, architecture, [_EpochReport(self.progress, record), scalars]
         )
-        self._keep(model, trial, outcome, scalars, time.monotonic() - started)
+        self._keep(model, trial, outcome, scalars)
         return outcome.metrics
 
-    def _keep(self, model, trial, outcome: Outcome, scalars: EpochScalars, seconds: float) -> None:
+    def _keep(self, model, trial, outcome: Outcome, scalars: EpochScalars) -> None:
         with replaced_atomically(self.weights_path(trial.trial_id)) as temporary:
             np.savez(temporary, *model.get_weights())
         self.oracle.annotate(
@@ -180,7 +178,6 @@ class SearchTuner(keras_tuner.Tuner):
             {
                 "best_epoch": outcome.fit.best_epoch + 1,
                 "history": outcome.fit.history,
-                "seconds": round(seconds, 2),
             },
         )
         image = self._draw(self._panel(outcome))

@@ -69,7 +69,7 @@ def _require_different(subjects: Sequence[PreparedSubject]) -> None:
     # One patient under two names could be trained on and tested.
     seen: dict[tuple[int, int], str] = {}
     for subject in subjects:
-        twin = seen.setdefault((subject.num_bytes, subject.checksum), subject.name)
+        twin = seen.setdefault((subject.num_slices, subject.pair_checksum), subject.name)
         if twin != subject.name:
             raise ValueError(
                 f"Subjects must be different patients. Received: {twin!r} and {subject.name!r} "

@@ -68,10 +68,11 @@ class SliceGrid:
     @property
     def crops(self) -> bool:
         """Whether anything of the volume is cut away in plane."""
-        return max(self._plane) > self.image_size
+        return max(self.plane) > self.image_size
 
     @property
-    def _plane(self) -> tuple[int, int]:
+    def plane(self) -> tuple[int, int]:
+        """Rows and columns of the volume's axial slices, before padding and cropping."""
         return self.shape[self.axes[1]], self.shape[self.axes[2]]
 
     @property
@@ -109,7 +110,7 @@ class SliceGrid:
             ValueError: If `slices` has another shape than the grid's.
         """
         _require_shape("slices", slices, (self.num_slices, self.image_size, self.image_size))
-        volume = np.flip(pad_or_crop(slices, *self._plane, fill), self._flipped_axes)
+        volume = np.flip(pad_or_crop(slices, *self.plane, fill), self._flipped_axes)
         return np.ascontiguousarray(np.transpose(volume, np.argsort(self.axes)))
 
 

@@ -1,7 +1,8 @@
 """Subjects' slices on disk: each prepared once, noticed when damaged, made anew.
 
 A prepared subject is one TFRecord file, a record a slice: the z-scored MR and the CT in HU as
-float32, row by row. A small JSON file beside it, written last, says what the records must be.
+float32, row by row, then the body mask as bytes. A small JSON file beside it, written last, says
+what the records must be.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
 
 # Raise it when the records change: caches made before are then made anew.
-_FORMAT = 1
+_FORMAT = 2
 # Other runs may be writing into the same cache; none takes this long for one subject.
 _ABANDONED_S = 24 * 3600.0
 
@@ -38,6 +39,9 @@ class PreparedSubject:
         num_slices: Number of slices, from inferior to superior.
         num_bytes: Size of the file.
         checksum: CRC-32 of the file.
+        pair_checksum: CRC-32 of MR and CT alone: equal for one patient under two names.
+        plane: Rows and columns of the volume itself, before padding and cropping.
+        has_mask: Whether the body mask is the subject's own file, not drawn from its CT.
         mean_ct_hu: Mean of the CT over all slices.
         voxels: Number of voxels of each region.
         cropped: Share of the head's voxels that cropping to `image_size` cut away.
@@ -49,6 +53,9 @@ class PreparedSubject:
     num_slices: int
     num_bytes: int
     checksum: int
+    pair_checksum: int
+    plane: tuple[int, int]
+    has_mask: bool
     mean_ct_hu: float
     voxels: dict[str, int]
     cropped: float
@@ -97,7 +104,7 @@ class SliceCache:
 
         Raises:
             ValueError: If the subject's files break a rule.
-        OSError: If the slices cannot be written.
+            OSError: If the slices cannot be written.
         """
         stem = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', subject.name)}-{self.key(subject)}"
         path = self.folder / f"{stem}.tfrecord"
@@ -108,9 +115,9 @@ class SliceCache:
 
     def _write(self, subject: Subject, path: Path) -> PreparedSubject:
         pair = subject.read()
-        mr, ct = self._slices(pair)
+        mr, ct, mask = self._slices(pair)
         with replaced_atomically(path) as temporary:
-            _write_records(temporary, mr, ct)
+            _write_records(temporary, mr, ct, mask)
             prepared = PreparedSubject(
                 name=subject.name,
                 path=path,
@@ -118,6 +125,9 @@ class SliceCache:
                 num_slices=len(mr),
                 num_bytes=temporary.stat().st_size,
                 checksum=_crc32(temporary),
+                pair_checksum=zlib.crc32(ct.tobytes(), zlib.crc32(mr.tobytes())),
+                plane=SliceGrid.of(pair.ct.shape, pair.affine, self.image_size).plane,
+                has_mask=pair.mask is not None,
                 mean_ct_hu=float(ct.mean(dtype=np.float64)),
                 voxels={name: int(region.contains(ct).sum()) for name, region in REGIONS.items()},
                 cropped=_cropped_share(pair, self.image_size),
@@ -127,10 +137,11 @@ class SliceCache:
         write_json(_note(path), values)
         return prepared
 
-    def _slices(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    def _slices(self, pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         mr, ct = pair.slices(self.image_size)
+        mask = pair.mask_slices(self.image_size)
         kept = _evenly_spread(len(mr), self.slices_per_subject)
-        return mr[kept].astype("<f4"), ct[kept].astype("<f4")
+        return mr[kept].astype("<f4"), ct[kept].astype("<f4"), mask[kept]
 
 
 def _evenly_spread(available: int, wanted: int) -> np.ndarray:
@@ -148,11 +159,11 @@ def _cropped_share(pair: Pair, image_size: int) -> float:
     return 1 - float(kept) / max(1, int(inside.sum()))
 
 
-def _write_records(path: Path, mr: np.ndarray, ct: np.ndarray) -> None:
+def _write_records(path: Path, *parts: np.ndarray) -> None:
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
-            for mr_slice, ct_slice in zip(mr, ct, strict=True):
-                writer.write(mr_slice.tobytes() + ct_slice.tobytes())
+            for slices in zip(*parts, strict=True):
+                writer.write(b"".join(each.tobytes() for each in slices))
     except tf.errors.OpError as error:
         raise OSError(
             f"Slices cannot be written into {str(path.parent)!r}: {error.message}. "
@@ -167,8 +178,9 @@ def _note(path: Path) -> Path:
 def _read_note(path: Path, name: str) -> PreparedSubject | None:
     try:
         values = json.loads(_note(path).read_text(encoding="utf-8"))
+        values["plane"] = tuple(values["plane"])
         return PreparedSubject(name=name, path=path, **values)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         # Missing, damaged or of another form: all the same, the subject is prepared anew.
         return None
 

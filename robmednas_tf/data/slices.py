@@ -76,6 +76,21 @@ def hu_batches(subject: PreparedSubject, batch_size: int) -> tf.data.Dataset:
     return _batched([subject], batch_size, lambda mr, ct: (mr, ct))
 
 
+def masked_batches(subject: PreparedSubject, batch_size: int) -> tf.data.Dataset:
+    """Streams one subject's slices like `hu_batches`, each batch with its body mask besides.
+
+    Returns:
+        Batches `(mr, ct, mask)`; the mask is uint8, 1 inside the body.
+    """
+    size = subject.image_size
+
+    def decode(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        mask = tf.io.decode_raw(tf.strings.substr(records, 8 * size * size, -1), tf.uint8)
+        return (*_decode_pair(records, size), tf.reshape(mask, [-1, size, size, 1]))
+
+    return _records([subject], batch_size).map(decode).prefetch(2)
+
+
 def read_slices(subject: PreparedSubject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields one subject's slices in order as arrays: z-scored MR and CT in HU."""
     for mr, ct in hu_batches(subject, 1).as_numpy_iterator():
@@ -94,11 +109,15 @@ def _batched(
     batch_size: int,
     scale: Callable[[tf.Tensor, tf.Tensor], Any],
 ) -> tf.data.Dataset:
+    records = _records(subjects, batch_size)
+    return records.map(_decoder(subjects[0].image_size, scale)).prefetch(2)
+
+
+def _records(subjects: Sequence[PreparedSubject], batch_size: int) -> tf.data.Dataset:
     records = tf.data.TFRecordDataset([str(subject.path) for subject in subjects])
-    batches = records.batch(batch_size).map(_decoder(subjects[0].image_size, scale))
     # The number of records is not known to tf.data, and Keras warns where an epoch's end is not.
     num_batches = _num_batches(subjects, batch_size)
-    return batches.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+    return records.batch(batch_size).apply(tf.data.experimental.assert_cardinality(num_batches))
 
 
 def _num_batches(subjects: Sequence[PreparedSubject], batch_size: int) -> int:
@@ -106,11 +125,17 @@ def _num_batches(subjects: Sequence[PreparedSubject], batch_size: int) -> int:
 
 
 def _decoder(size: int, scale: Callable[[tf.Tensor, tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
-    def decode(batch: tf.Tensor) -> Any:
-        values = tf.reshape(tf.io.decode_raw(batch, tf.float32), [-1, 2, size, size, 1])
-        return scale(values[:, 0], values[:, 1])
+    def decode(records: tf.Tensor) -> Any:
+        return scale(*_decode_pair(records, size))
 
     return decode
+
+
+def _decode_pair(records: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    # What follows MR and CT in a record is left where it is.
+    values = tf.io.decode_raw(records, tf.float32, fixed_length=8 * size * size)
+    values = tf.reshape(values, [-1, 2, size, size, 1])
+    return values[:, 0], values[:, 1]
 
 
 def _normalized(mr: tf.Tensor, ct: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

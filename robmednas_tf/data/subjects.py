@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from scipy.ndimage import binary_fill_holes
 
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.intensities import AIR_HU, to_hu, zscore
 from robmednas_tf.data.volumes import read_header, read_volume
+from robmednas_tf.evaluation.regions import REGIONS
 
 # Part of every phantom's digest: raise it when `make_head` changes what it draws.
 PHANTOM_VERSION = 1
@@ -59,6 +61,25 @@ class Pair:
         )
 
 
+    def mask_slices(self, image_size: int) -> np.ndarray:
+        """Returns the body mask as axial slices on `slices`' grid.
+
+        Where the subject has no mask, everything on its CT that is not air, and the cavities that
+        this encloses in an axial slice, is the body.
+
+        Args:
+            image_size: Slices are padded or cropped to this many pixels a side.
+
+        Returns:
+            uint8 `(slices, image_size, image_size)`, 1 inside the body.
+        """
+        grid = SliceGrid.of(self.ct.shape, self.affine, image_size)
+        if self.mask is not None:
+            return grid.to_slices(self.mask, fill=0)
+        body = grid.to_slices(REGIONS["brain"].contains(self.ct), fill=False)
+        return np.stack([binary_fill_holes(plane) for plane in body]).astype(np.uint8)
+
+
 class Subject(Protocol):
     """What a cohort asks of its subjects."""
 
@@ -73,7 +94,10 @@ class Subject(Protocol):
         """Raises ValueError where that can be told without reading voxels."""
 
     def digest(self) -> str:
-        """Returns a key that changes with the MR and the CT that `read` would return."""
+        """Returns a key that changes with whatever `read` would return."""
+
+    def identity(self) -> str:
+        """Returns what tells the patient apart, whatever the grid: no one may be in two parts."""
 
 
 @dataclass(frozen=True)
@@ -124,19 +148,18 @@ class FolderSubject:
         return Pair(self.name, mr, ct, mask, affine)
 
     def digest(self) -> str:
-        """Returns the SHA-256 of MR's and CT's bytes and the bias, as hexadecimal digits.
-
-        The mask is left out: no slice depends on it.
-        """
+        """Returns the SHA-256 of the files' bytes and the bias, as hexadecimal digits."""
         digest = hashlib.sha256(f"ct_bias {float(self.ct_bias)!r}".encode())
-        files = self.files()
-        for role in ("mr", "ct"):
-            path = files[role]
+        for role, path in self.files().items():
             # Names and sizes part the files, so that no byte can pass from one to the next.
             digest.update(f"\n{role} {path.stat().st_size}\n".encode())
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
+            _add_bytes(digest, path)
+        return digest.hexdigest()
+
+    def identity(self) -> str:
+        """Returns the SHA-256 of the MR's bytes, as hexadecimal digits."""
+        digest = hashlib.sha256()
+        _add_bytes(digest, self.files()["mr"])
         return digest.hexdigest()
 
     def files(self) -> dict[str, Path]:
@@ -207,6 +230,16 @@ class PhantomSubject:
         """Returns the SHA-256 of the parameters and `PHANTOM_VERSION`, as hexadecimal digits."""
         parameters = ("phantom", PHANTOM_VERSION, self.seed, self.number, tuple(self.shape))
         return hashlib.sha256(repr(parameters).encode()).hexdigest()
+
+    def identity(self) -> str:
+        """Returns which head it is, on whatever grid."""
+        return f"phantom {self.seed} {self.number}"
+
+
+def _add_bytes(digest: Any, path: Path) -> None:
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
 
 
 def find_file(folder: Path, role: str) -> Path | None:

@@ -15,6 +15,7 @@ from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.slices import (
     ShuffledSlices,
     hu_batches,
+    masked_batches,
     mean_normalized_ct,
     ordered_batches,
     read_slices,
@@ -44,6 +45,19 @@ def test_slices_are_the_volumes(cohort_folder, subjects):
         assert prepared.mean_ct_hu == pytest.approx(ct.mean())
         counts = {name: np.count_nonzero(region.contains(ct)) for name, region in REGIONS.items()}
         assert prepared.voxels == counts
+
+
+def test_masks_come_with_their_slices(cohort_folder, subjects):
+    for subject, prepared in zip(open_folder(cohort_folder), subjects, strict=True):
+        pair = subject.read()
+        batches = list(masked_batches(prepared, 4).as_numpy_iterator())
+        mr, ct, mask = (np.concatenate(part)[..., 0] for part in zip(*batches, strict=True))
+        np.testing.assert_array_equal(mask, pair.mask_slices(22))
+        whole_mr, whole_ct = (np.stack(part) for part in zip(*read_slices(prepared), strict=True))
+        np.testing.assert_array_equal(mr, whole_mr)
+        np.testing.assert_array_equal(ct, whole_ct)
+        assert prepared.has_mask == (prepared.name != "1BC003")
+        assert prepared.plane == SliceGrid.of(pair.ct.shape, pair.affine, 22).plane
 
 
 def epochs_of(slices, num_epochs, first_epoch=0):
@@ -136,6 +150,7 @@ def flip_a_byte(path):
         lambda path: path.with_suffix(".json").unlink(),
         lambda path: path.with_suffix(".json").write_text("{"),
         lambda path: path.with_suffix(".json").write_text(json.dumps({"num_slices": 1})),
+        lambda path: path.with_suffix(".json").write_text(json.dumps({"plane": 3})),
     ],
 )
 def test_damaged_caches_are_noticed_and_made_anew(cohort_folder, cache, subjects, damage):

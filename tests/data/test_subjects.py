@@ -120,13 +120,44 @@ def test_padding_is_raised_to_the_floor(subject):
 
 def test_digest_follows_every_input(subject):
     digests = [subject.digest(), dataclasses.replace(subject, ct_bias=-1000).digest()]
-    for role in ("mr", "ct"):
+    for role in ("mr", "ct", "mask"):
         path = subject.folder / f"{role}.nii.gz"
         path.write_bytes(path.read_bytes() + b"\0")
         digests.append(subject.digest())
-    assert len(set(digests)) == len(digests)
     (subject.folder / "mask.nii.gz").unlink()
-    assert subject.digest() == digests[-1]
+    digests.append(subject.digest())
+    assert len(set(digests)) == len(digests)
+
+
+def test_identity_follows_the_patient_alone(subject):
+    identities = [subject.identity(), dataclasses.replace(subject, ct_bias=-1000).identity()]
+    (subject.folder / "mask.nii.gz").unlink()
+    identities.append(subject.identity())
+    assert len(set(identities)) == 1
+    path = subject.folder / "mr.nii.gz"
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert subject.identity() != identities[0]
+
+
+def test_a_phantoms_identity_does_not_follow_its_grid():
+    subject = PhantomSubject("a", seed=0, number=0, shape=(16, 16, 8))
+    assert dataclasses.replace(subject, shape=(8, 8, 8)).identity() == subject.identity()
+    for change in ({"seed": 1}, {"number": 1}):
+        assert dataclasses.replace(subject, **change).identity() != subject.identity()
+
+
+def test_a_body_mask_is_the_file_or_what_the_ct_encloses(subject):
+    pair = subject.read()
+    own = pair.mask_slices(30)
+    grid = SliceGrid.of(pair.mask.shape, pair.affine, 30)
+    np.testing.assert_array_equal(grid.from_slices(own, 0), pair.mask)
+    drawn = dataclasses.replace(pair, mask=None).mask_slices(30)
+    assert drawn.shape == own.shape
+    ct = grid.to_slices(pair.ct, -1000)
+    # The cavity inside the head belongs to the body, the air around it does not.
+    assert ((ct < -500) & (drawn == 1)).any()
+    assert not drawn[:, 0].any()
+    assert (drawn[ct >= -500] == 1).all()
 
 
 def test_digest_does_not_follow_the_place(subject, tmp_path):

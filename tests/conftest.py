@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 from nibabel.orientations import (
     apply_orientation,
     axcodes2ornt,
@@ -95,3 +98,21 @@ def prepared_heads(tmp_path_factory):
 
     cache = SliceCache(tmp_path_factory.mktemp("cache"), image_size=16)
     return [cache.prepare(subject) for subject in open_phantom(4, (16, 16, 8), seed=0)]
+
+
+@contextlib.contextmanager
+def _parsed(flag_values: flags.FlagValues, *arguments: str) -> Iterator[flags.FlagValues]:
+    from robmednas_tf.cli import command
+
+    saved = flagsaver.save_flag_values(flag_values)
+    try:
+        command.parse_flags(["command", *arguments], flag_values)
+        yield flag_values
+    finally:
+        flagsaver.restore_flag_values(saved, flag_values)
+
+
+@pytest.fixture(scope="session")
+def parsed():
+    """A context manager: a command's flags, parsed from arguments and put back afterwards."""
+    return _parsed

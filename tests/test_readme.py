@@ -1,5 +1,6 @@
 """The README keeps its word: its program runs, its commands and figures are true."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from robmednas_tf.cli import search_flags
 from robmednas_tf.models.architecture import NAMED
 from robmednas_tf.models.cost import estimate_cost
+from robmednas_tf.models.space import SearchSpace
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,14 +32,25 @@ def test_two_commands_set_everything_up():
     assert whole[1].endswith("&& python -m pytest")
 
 
+def flags_of(text):
+    """The flags of the command that a line or a file's comment calls."""
+    command = re.search(r"python run_(\w+)\.py", text)[1]
+    return importlib.import_module(f"robmednas_tf.cli.{command}_flags")
+
+
 def test_every_flag_named_exists():
-    help_text = subprocess.check_output(
-        [sys.executable, "run_search.py", "--help"], text=True, cwd=ROOT
-    )
-    named = set(re.findall(r"--([a-z_]+)(?==)", README)) - {"flagfile"}
+    named = 0
+    for line in COMMANDS:
+        if "run_" not in line:
+            continue
+        module = flags_of(line)
+        script = re.search(r"run_\w+\.py", line)[0]
+        text = subprocess.check_output([sys.executable, script, "--help"], text=True, cwd=ROOT)
+        for name in set(re.findall(r"--([a-z_]+)(?==)", line)):
+            named += 1
+            assert name in module.FLAGS or name == "flagfile"
+            assert f"--{name}:" in text
     assert named
-    for name in named:
-        assert f"--{name}:" in help_text
 
 
 @pytest.mark.parametrize("name", ["baseline", "robmednas_t"])
@@ -47,42 +61,23 @@ def test_parameter_counts_are_true(name):
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.cfg")), ids=lambda path: path.name)
-def test_every_configuration_is_valid_and_says_what_it_is(path):
-    from absl.testing import flagsaver
-
-    from robmednas_tf.cli import command
-    from robmednas_tf.cli.search_flags import settings_from_flags
-
+def test_every_configuration_is_valid_and_says_what_it_is(path, parsed):
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert f"--flagfile=configs/{path.name}" in text
-    with flagsaver.flagsaver():
-        command.parse_flags(["search", f"--flagfile={path}"])
-        settings_from_flags()
+    module = flags_of(text)
+    with parsed(module.FLAGS, f"--flagfile={path}"):
+        module.settings_from_flags()
 
 
-def test_the_quick_start_configuration_is_the_defaults():
-    from absl import flags
-    from absl.testing import flagsaver
-
-    from robmednas_tf.cli import command, search_flags
-
-    with flagsaver.flagsaver():
-        command.parse_flags(["search", f"--flagfile={ROOT / 'configs' / 'quickstart.cfg'}"])
-        module = flags.FLAGS.flags_by_module_dict()[search_flags.__name__]
-        assert {flag.name for flag in module if flag.value != flag.default} == set()
+def test_the_quick_start_configuration_is_the_defaults(parsed):
+    with parsed(search_flags.FLAGS, f"--flagfile={ROOT / 'configs' / 'quickstart.cfg'}") as flags:
+        assert {name for name in flags if flags[name].value != flags[name].default} == set()
 
 
-def test_the_paper_configuration_is_the_papers():
-    from absl.testing import flagsaver
-
-    from robmednas_tf.cli import command
-    from robmednas_tf.cli.search_flags import settings_from_flags
-    from robmednas_tf.models.space import SearchSpace
-
-    with flagsaver.flagsaver():
-        command.parse_flags(["search", f"--flagfile={ROOT / 'configs' / 'paper.cfg'}"])
-        settings = settings_from_flags()
+def test_the_paper_configuration_is_the_papers(parsed):
+    with parsed(search_flags.FLAGS, f"--flagfile={ROOT / 'configs' / 'paper.cfg'}"):
+        settings = search_flags.settings_from_flags()
     assert settings.space == SearchSpace()
     assert (settings.search.num_trials, settings.search.num_subjects) == (200, 6)
     assert (settings.search.epsilon, settings.data.image_size) == (0.2, 256)

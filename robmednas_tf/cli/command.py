@@ -23,23 +23,23 @@ _RUNTIME_LINE = re.compile(
 )
 
 
-def run(main: Callable[[], None], summary: str, module: str) -> NoReturn:
+def run(main: Callable[[], None], summary: str, flag_values: flags.FlagValues) -> NoReturn:
     """Runs a command: parses its flags, calls it, and exits.
 
     Args:
-        main: Reads `flags.FLAGS`.
+        main: Reads `flag_values`.
         summary: What the command does, for `--help`.
-        module: Name of the module that defines the command's flags.
+        flag_values: The command's flags.
 
     Exit status 0 when all is done, 2 for a mistake in input, 1 for a failure of the work, 130
     when interrupted; what is done by then stays.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if any(argument in _HELP_FLAGS for argument in sys.argv[1:]):
-        print(f"{summary}\n\nflags:\n{flags.FLAGS.module_help(module)}")
+        print(f"{summary}\n{help_text(flag_values)}")
         sys.exit(0)
     with refusing_bad_input():
-        parse_flags(sys.argv)
+        parse_flags(sys.argv, flag_values)
     warnings.formatwarning = _in_one_line
     # A scheduler's polite end is the same as the user's.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -52,15 +52,15 @@ def run(main: Callable[[], None], summary: str, module: str) -> NoReturn:
     sys.exit(0)
 
 
-def parse_flags(argv: Sequence[str]) -> None:
-    """Parses the command line into `flags.FLAGS`; it overrides what its flag files say.
+def parse_flags(argv: Sequence[str], flag_values: flags.FlagValues) -> None:
+    """Parses the command line into `flag_values`; it overrides what its flag files say.
 
     Raises:
         ValueError: If a flag is unknown or has a value it cannot have, or if arguments are left
             over.
     """
     try:
-        leftover = flags.FLAGS([argv[0], *_flag_files_first(argv[1:])])[1:]
+        leftover = flag_values([argv[0], *_flag_files_first(argv[1:])])[1:]
     except flags.Error as error:
         text = str(error).removeprefix("ERROR:: ").rstrip(".")
         raise ValueError(f"{text}. Pass --help for the list of flags.") from error
@@ -71,18 +71,25 @@ def parse_flags(argv: Sequence[str]) -> None:
         )
 
 
-def flag_file(module: str, effective: Mapping[str, object]) -> str:
-    """Returns a flag file that repeats the run: every flag of `module` with its value.
+def help_text(flag_values: flags.FlagValues) -> str:
+    """Returns the help of every flag, by topic."""
+    return re.sub(
+        r"^(?:\w+\.)*(\w+)[._]flags:$", r"\1 flags:", flag_values.get_help(), flags=re.MULTILINE
+    )
+
+
+def flag_file(flag_values: flags.FlagValues, effective: Mapping[str, object]) -> str:
+    """Returns a flag file that repeats the run: every flag with its value.
 
     Args:
-        module: Name of the module that defines the flags.
+        flag_values: The command's flags.
         effective: What stands for the values given, such as absolute paths: a repeat must not
             depend on where and when it is run.
     """
     lines = [f"--{name}={value}" for name, value in effective.items()]
-    for flag in flags.FLAGS.flags_by_module_dict()[module]:
-        if flag.name not in effective:
-            lines += flag.serialize().splitlines()
+    for name in flag_values:
+        if name not in effective:
+            lines += flag_values[name].serialize().splitlines()
     return "\n".join(sorted(filter(None, lines))) + "\n"
 
 

@@ -29,7 +29,7 @@ The same command in the same --output_dir goes on where it was."""
 
 def run() -> NoReturn:
     """Runs the command on the process's arguments."""
-    command.run(main, SUMMARY, search_flags.__name__)
+    command.run(main, SUMMARY, search_flags.FLAGS)
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ class SearchRun:
         }
         if data.data != PHANTOM:
             effective["data"] = Path(data.data).expanduser().resolve()
-        flag_file = commands.flag_file(search_flags.__name__, effective)
+        flag_file = commands.flag_file(search_flags.FLAGS, effective)
         write_text(self.folder / "flags.cfg", flag_file)
         write_json(self.folder / "environment.json", describe_environment())
         write_json(

@@ -1,31 +1,32 @@
 """Mistakes in input: one clear line that names subject and file, status 2, before any training."""
 
+import contextlib
 import gzip
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from robmednas_tf.cli import command
 from robmednas_tf.cli.search import main
+from robmednas_tf.cli.search_flags import FLAGS
 from robmednas_tf.files import locked_folder
 
 
 @pytest.fixture
-def refused(tmp_path, capsys):
+def refused(tmp_path, capsys, parsed):
     """A function that runs the command with flags and returns its one line of refusal."""
 
     def run(*arguments):
         capsys.readouterr()
         flags = [
-            *("search", "--num_subjects=3", "--image_size=16", f"--output_dir={tmp_path / 'run'}"),
+            *("--num_subjects=3", "--image_size=16", f"--output_dir={tmp_path / 'run'}"),
             *(f"--cache_dir={tmp_path / 'cache'}", *arguments),
         ]
-        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
+        with pytest.raises(SystemExit) as stop, contextlib.ExitStack() as stack:
             with command.refusing_bad_input():
-                command.parse_flags(flags)
+                stack.enter_context(parsed(FLAGS, *flags))
             main()
         assert stop.value.code == 2
         assert not list(tmp_path.glob("run/trials/*"))
@@ -177,12 +178,9 @@ def test_a_scored_region_that_the_test_subject_lacks(cohort_folder, refused):
     assert "subject '1b" in line.lower()
 
 
-def test_the_command_line_overrides_its_flag_file(tmp_path):
-    from absl import flags
-
+def test_the_command_line_overrides_its_flag_file(tmp_path, parsed):
     (tmp_path / "mine.cfg").write_text("# a comment\n--epochs=7\n--batch_size=3\n")
     path = str(tmp_path / "mine.cfg")
     for arguments in ([f"--flagfile={path}"], ["--flagfile", path]):
-        with flagsaver.flagsaver():
-            command.parse_flags(["search", "--epochs=9", *arguments])
-            assert (flags.FLAGS.epochs, flags.FLAGS.batch_size) == (9, 3)
+        with parsed(FLAGS, "--epochs=9", *arguments) as flags:
+            assert (flags.epochs, flags.batch_size) == (9, 3)

@@ -32,7 +32,9 @@ from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import RandomOracle
 from robmednas_tf.search.tuner import SearchTuner
-from robmednas_tf.training import BestEpoch, compile_model, fit
+from robmednas_tf.training.checkpoints import BestEpoch
+from robmednas_tf.training.fit import MeanLoss, fit
+from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 GRID = (64, 64, 24)
 NUM_STEPS = 3
@@ -48,10 +50,10 @@ def prepare(folder: str, num_subjects: str) -> int:
 def streaming(folder: str, num_subjects: str) -> int:
     """Returns the process's peak after two epochs on that many subjects."""
     heads, config = _heads(folder, int(num_subjects)), TrainingConfig(epochs=2)
-    model = build_unet(SMALL, (*GRID[:2], 1))
+    model = TrainableUNet(build_unet(SMALL, (*GRID[:2], 1)))
     compile_model(model, config)
     train = ShuffledSlices(heads, config.batch_size, seed=0)
-    fit(model, train, ordered_batches(heads[:1], config.batch_size), config)
+    fit(model, train, MeanLoss(model, ordered_batches(heads[:1], config.batch_size)), config)
     return _peak()
 
 
@@ -103,12 +105,12 @@ def _heads(folder: str, num_subjects: int) -> tuple[PreparedSubject, ...]:
 
 def _train(architecture: Architecture, shape: tuple[int, int, int]) -> None:
     config = TrainingConfig(epochs=1)
-    model = build_unet(architecture, shape)
+    model = TrainableUNet(build_unet(architecture, shape))
     compile_model(model, config)
     slices = tf.random.stateless_normal((config.batch_size, *shape), seed=(0, 0))
     batches = tf.data.Dataset.from_tensors((slices, slices))
     train = batches.repeat(NUM_STEPS)
-    model.fit(train, validation_data=batches, callbacks=[BestEpoch(config)], verbose=0)
+    model.fit(train, callbacks=[BestEpoch(config, MeanLoss(model, batches))], verbose=0)
 
 
 def _peak() -> int:

@@ -25,7 +25,7 @@ import itertools
 import operator
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -43,6 +43,8 @@ from robmednas_tf.search.hypermodel import Outcome, SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.tuner import SearchTuner
+from robmednas_tf.training.checkpoints import Validation
+from robmednas_tf.training.unet import TrainableUNet
 
 IMAGE_SIZE, NUM_SLICES = 64, 24
 EPOCHS = 12
@@ -68,15 +70,27 @@ class TimedHyperModel(UNetHyperModel):
 
     watch: Stopwatch
 
-    def build_architecture(self, architecture: Architecture) -> keras.Model:
+    def build_architecture(self, architecture: Architecture) -> TrainableUNet:
         """Builds a candidate as always."""
         model = super().build_architecture(architecture)
         self.watch.lap("building")
         return model
 
+    def validation(self, model: TrainableUNet) -> Validation:
+        """Validates a candidate as always."""
+        validate = super().validation(model)
+
+        def timed() -> Mapping[str, float]:
+            self.watch.on_test_begin()
+            quantities = validate()
+            self.watch.on_test_end()
+            return quantities
+
+        return timed
+
     def train_and_score(
         self,
-        model: keras.Model,
+        model: TrainableUNet,
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Outcome:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from robmednas_tf.attacks.precision import computing_in_float32
+
 Model = Callable[..., tf.Tensor]
 
 
@@ -20,7 +22,7 @@ def prediction_and_gradient(
     """Predicts a batch and differentiates its loss by the input, in one forward pass.
 
     The loss of a slice is its mean squared error, and the batch's is the sum over its slices: the
-    gradient of one slice does not depend on the others.
+    gradient of one slice does not depend on the others. All is computed in float32.
 
     Args:
         model: Called in inference mode as `model(mr, training=False)`.
@@ -30,7 +32,10 @@ def prediction_and_gradient(
     Returns:
         The clean prediction, like `ct`, and the loss's gradient, like `mr`.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with (
+        computing_in_float32(model),
+        tf.GradientTape(watch_accessed_variables=False) as tape,
+    ):
         tape.watch(mr)
         synthetic_ct = model(mr, training=False)
         loss = tf.reduce_sum(tf.reduce_mean(tf.square(ct - synthetic_ct), axis=(1, 2, 3)))

@@ -5,6 +5,9 @@ Source: paper section 2.2, Figure 1.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 from keras import layers
@@ -20,6 +23,7 @@ def build_unet(
     kernel_initializer: str = "he_normal",
     output_bias: float | None = None,
     seed: int = 0,
+    dtype_policy: str = "float32",
 ) -> keras.Model:
     """Builds the U-Net of `architecture` for slices of one shape.
 
@@ -35,6 +39,8 @@ def build_unet(
         output_bias: Where given, the last layer starts as this constant (zero kernel), in
             normalised CT units: the mean of the training CTs spares the steps that learn it.
         seed: Seed of the weights, >= 0.
+        dtype_policy: Keras's name of the precision, such as `mixed_bfloat16`. Weights, input and
+            output are float32 in each.
 
     Returns:
         An uncompiled model from float32 `(batch, height, width, channels)` to
@@ -50,8 +56,17 @@ def build_unet(
             "input_shape must be (height, width, channels), each at least 1. "
             f"Received: {input_shape}."
         )
-    initializers = _seeded(kernel_initializer, seed)
-    mr = keras.Input(input_shape, name="mr")
+    with _default_policy(dtype_policy):
+        return _build(architecture, input_shape, _seeded(kernel_initializer, seed), output_bias)
+
+
+def _build(
+    architecture: Architecture,
+    input_shape: tuple[int, int, int],
+    initializers: Initializers,
+    output_bias: float | None,
+) -> keras.Model:
+    mr = keras.Input(input_shape, dtype="float32", name="mr")
     x = padded = _pad(mr, 2**architecture.depth)
     skips = []
     for place, block in enumerate(architecture.encoder, start=1):
@@ -66,11 +81,23 @@ def build_unet(
         1,
         kernel_initializer=last,
         bias_initializer=keras.initializers.Constant(output_bias or 0.0),
+        dtype="float32",
         name="synthetic_ct",
     )(x)
     if padded is not mr:
-        x = layers.Cropping2D(_margins(input_shape, 2**architecture.depth), name="crop")(x)
+        margins = _margins(input_shape, 2**architecture.depth)
+        x = layers.Cropping2D(margins, dtype="float32", name="crop")(x)
     return keras.Model(mr, x, name=f"unet{architecture.depth}")
+
+
+@contextlib.contextmanager
+def _default_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _pad(mr: keras.KerasTensor, multiple: int) -> keras.KerasTensor:

@@ -27,7 +27,9 @@ from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.models.unet import build_unet
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.hyperparameters import architecture_of, declare_space
-from robmednas_tf.training import FitResult, compile_model, fit
+from robmednas_tf.training.checkpoints import Validation
+from robmednas_tf.training.fit import FitResult, MeanLoss, fit
+from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         """Declares the whole space, so that nothing need be built to discover it."""
         declare_space(hp, self.space)
 
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> TrainableUNet:
         """Builds and compiles the candidate that `hp` names.
 
         Raises:
@@ -118,7 +120,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         declare_space(hp, self.space)
         return self.build_architecture(architecture_of(hp))
 
-    def build_architecture(self, architecture: Architecture) -> keras.Model:
+    def build_architecture(self, architecture: Architecture) -> TrainableUNet:
         """Builds and compiles a network of `architecture`.
 
         Raises:
@@ -131,20 +133,21 @@ class UNetHyperModel(keras_tuner.HyperModel):
                 f"{self.max_memory_gb:.2f} GB (--max_memory_gb)."
             )
         bias = mean_normalized_ct(self.data.train) if self.training.start_at_mean else None
-        model = build_unet(
+        unet = build_unet(
             architecture,
             self.data.input_shape,
             kernel_initializer=self.training.kernel_initializer,
             output_bias=bias,
             seed=self.seed_of(architecture),
         )
+        model = TrainableUNet(unet)
         compile_model(model, self.training)
         return model
 
     def fit(
         self,
         hp: keras_tuner.HyperParameters,
-        model: keras.Model,
+        model: TrainableUNet,
         *args: Any,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         **kwargs: Any,
@@ -155,7 +158,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
 
     def train_and_score(
         self,
-        model: keras.Model,
+        model: TrainableUNet,
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Outcome:
@@ -178,7 +181,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
 
     def train(
         self,
-        model: keras.Model,
+        model: TrainableUNet,
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         checkpoint: Path | None = None,
@@ -199,7 +202,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
             return fit(
                 model,
                 self.training_slices(architecture),
-                ordered_batches(self.data.validation, self.training.batch_size),
+                self.validation(model),
                 self.training,
                 callbacks,
                 checkpoint,
@@ -208,6 +211,11 @@ class UNetHyperModel(keras_tuner.HyperModel):
     def training_slices(self, architecture: Architecture) -> ShuffledSlices:
         """Returns the training subjects' slices in the order that `architecture` gets them."""
         return ShuffledSlices(self.data.train, self.training.batch_size, self.seed_of(architecture))
+
+    def validation(self, model: TrainableUNet) -> Validation:
+        """Returns what gives a network's loss on the validation subjects."""
+        batches = ordered_batches(self.data.validation, self.training.batch_size)
+        return MeanLoss(model, batches)
 
     def memory_gb(self, architecture: Architecture) -> float:
         """Estimates the peak memory of training `architecture`, in 10^9 bytes."""

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from robmednas_tf.optimizer import FlatAdam
+from robmednas_tf.training.optimizer import FlatAdam
 
 
 def trained(optimizer, epochs=3):

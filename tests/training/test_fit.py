@@ -12,18 +12,19 @@ from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
-from robmednas_tf.training import compile_model, fit
+from robmednas_tf.training.fit import MeanLoss, fit
+from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
 
 
 def train(heads, config, callbacks=(), checkpoint=None):
     bias = mean_normalized_ct(heads[:2]) if config.start_at_mean else None
-    model = build_unet(SMALL, (16, 16, 1), output_bias=bias)
+    model = TrainableUNet(build_unet(SMALL, (16, 16, 1), output_bias=bias))
     compile_model(model, config)
     batches = ordered_batches(heads[2:3], config.batch_size)
     shuffled = ShuffledSlices(tuple(heads[:2]), config.batch_size, seed=0)
-    result = fit(model, shuffled, batches, config, callbacks, checkpoint)
+    result = fit(model, shuffled, MeanLoss(model, batches), config, callbacks, checkpoint)
     return model, result, batches
 
 

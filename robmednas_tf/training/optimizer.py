@@ -51,8 +51,7 @@ class FlatAdam(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._sizes = [math.prod(variable.shape) for variable in variables]
-        length = (sum(self._sizes),)
+        length = (sum(math.prod(variable.shape) for variable in variables),)
         self._mean = self.add_variable(length, name="mean")
         self._square = self.add_variable(length, name="square")
         self._largest_square = self.add_variable(length, name="largest_square")
@@ -67,32 +66,64 @@ class FlatAdam(keras.optimizers.Optimizer):
         """Updates every trainable variable from its gradient."""
         if trainable_variables is not None:
             self.build(list(trainable_variables))
-        variables = self._trainable_variables
-        step = tf.cast(self.iterations + 1, tf.float32)
-        gradient = _flat(grads)
-        mean = self._mean.value + (gradient - self._mean.value) * (1 - self.beta_1)
-        square = self._square.value + (gradient**2 - self._square.value) * (1 - self.beta_2)
-        largest = tf.maximum(self._largest_square.value, square)
-        rate = tf.cast(self.learning_rate, tf.float32)
-        rate *= tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        weights = _flat(variables) - rate * mean / (tf.sqrt(largest) + self.epsilon)
-        self._mean.assign(mean)
-        self._square.assign(square)
-        self._largest_square.assign(largest)
-        self._assign(weights)
-        if self.weight_averaging:
+        gradient, rate = _flat(grads), tf.cast(self.learning_rate, tf.float32)
+        state = [variable.value for variable in (*self._state, *self._trainable_variables)]
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            self._update(state[0], gradient, rate, *state[1:])
+        else:
+            replica.merge_call(self._update_replicas, args=(gradient, rate, *state))
+
+    def _update_replicas(
+        self,
+        strategy: tf.distribute.Strategy,
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+        *state: tf.Variable,
+    ) -> None:
+        # The gradient is added up once; every device then updates its own copy.
+        whole = strategy.extended.reduce_to(tf.distribute.ReduceOp.SUM, gradient, state[0])
+        strategy.extended.update(state[0], self._update, args=(whole, rate, *state[1:]))
+
+    def _update(
+        self,
+        iterations: tf.Variable,
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+        mean: tf.Variable,
+        square: tf.Variable,
+        largest: tf.Variable,
+        *others: tf.Variable,
+    ) -> None:
+        average, weights = (others[0], others[1:]) if self.weight_averaging else (None, others)
+        step = tf.cast(iterations + 1, tf.float32)
+        new_mean = mean + (gradient - mean) * (1 - self.beta_1)
+        new_square = square + (gradient**2 - square) * (1 - self.beta_2)
+        new_largest = tf.maximum(largest, new_square)
+        scale = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        flat = _flat(weights) - rate * scale * new_mean / (tf.sqrt(new_largest) + self.epsilon)
+        mean.assign(new_mean)
+        square.assign(new_square)
+        largest.assign(new_largest)
+        _assign(weights, flat)
+        if average is not None:
             # As in Keras, the average begins as the weights after the first step.
             share = tf.where(step > 1, 1 - self.weight_averaging, 1.0)
-            average = self._average.value
-            self._average.assign(average + (weights - average) * share)
-        self.iterations.assign_add(1)
+            average.assign(average + (flat - average) * share)
+        iterations.assign_add(1)
+
+    @property
+    def _state(self) -> list[keras.Variable]:
+        moments = [self._mean, self._square, self._largest_square]
+        average = [self._average] if self.weight_averaging else []
+        return [self.iterations, *moments, *average]
 
     def swap_average(self) -> None:
         """Exchanges the weights and their running average; twice is the identity."""
         if not self.weight_averaging:
             return
         weights = _flat(self._trainable_variables)
-        self._assign(self._average.value)
+        _assign(self._trainable_variables, self._average.value)
         self._average.assign(weights)
 
     def get_config(self) -> dict[str, Any]:
@@ -104,11 +135,12 @@ class FlatAdam(keras.optimizers.Optimizer):
             "weight_averaging": self.weight_averaging,
         }
 
-    def _assign(self, weights: tf.Tensor) -> None:
-        parts = tf.split(weights, self._sizes)
-        for variable, part in zip(self._trainable_variables, parts, strict=True):
-            variable.assign(tf.reshape(part, variable.shape))
+
+def _assign(variables: Sequence[Any], flat: tf.Tensor) -> None:
+    parts = tf.split(flat, [math.prod(variable.shape) for variable in variables])
+    for variable, part in zip(variables, parts, strict=True):
+        variable.assign(tf.reshape(part, variable.shape))
 
 
-def _flat(tensors: Iterable[tf.Tensor | keras.Variable]) -> tf.Tensor:
+def _flat(tensors: Iterable[Any]) -> tf.Tensor:
     return tf.concat([tf.reshape(tf.convert_to_tensor(tensor), [-1]) for tensor in tensors], axis=0)

@@ -1,0 +1,123 @@
+"""Fitting a network the way the method asks.
+
+Source: paper sections 2.2 to 2.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.data.slices import ShuffledSlices
+from robmednas_tf.training.checkpoints import BestEpoch, Validation
+from robmednas_tf.training.unet import TrainableUNet, slice_errors
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training left besides the weights.
+
+    Attributes:
+        best_epoch: Number of the epoch whose weights were kept, from 0.
+        history: Each logged quantity's value an epoch.
+    """
+
+    best_epoch: int
+    history: dict[str, list[float]] = field(repr=False)
+
+    @property
+    def val_loss(self) -> float:
+        """The kept weights' loss on the validation slices."""
+        return self.history["val_loss"][self.best_epoch]
+
+
+def fit(
+    model: TrainableUNet,
+    train: ShuffledSlices,
+    validate: Validation,
+    config: TrainingConfig,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: Path | None = None,
+) -> FitResult:
+    """Trains a compiled model and leaves the best epoch's weights in it.
+
+    Args:
+        model: Compiled by `compile_model`.
+        train: The training slices.
+        validate: Gives `val_loss`, on other subjects' slices, and whatever else an epoch is to
+            log.
+        config: Number of epochs, patience.
+        callbacks: Keras callbacks; they see all that the epoch logs at its end.
+        checkpoint: Where the state is kept after each epoch. A training that finds one goes on
+            from it, and ends as if it had never stopped.
+
+    Returns:
+        The best epoch and the history.
+
+    Raises:
+        FloatingPointError: If the loss becomes NaN or infinite, or the attack of an adversarial
+            training moves nothing.
+    """
+    best = BestEpoch(config, validate, checkpoint)
+    best.set_model(model)
+    best.restore(model)
+    if best.is_over:
+        best.on_train_end()
+    else:
+        model.fit(
+            _batches(train, model.adversarial, best.num_epochs),
+            steps_per_epoch=train.num_steps,
+            initial_epoch=best.num_epochs,
+            epochs=config.epochs,
+            callbacks=[best, *callbacks],
+            verbose=0,
+            shuffle=False,
+        )
+    return FitResult(best.best_epoch, best.history)
+
+
+class MeanLoss:
+    """A network's loss on slices, traced once.
+
+    Args:
+        model: From MR slices to normalised CT slices.
+        batches: As from `ordered_batches`.
+    """
+
+    def __init__(self, model: keras.Model, batches: tf.data.Dataset):
+        self._batches = batches
+        specs = [tf.TensorSpec(shape) for shape in (model.input_shape, model.output_shape)]
+
+        @tf.function(input_signature=specs)
+        def errors(mr: tf.Tensor, ct: tf.Tensor) -> tf.Tensor:
+            return slice_errors(ct, model(mr, training=False))
+
+        self._errors = errors
+
+    def __call__(self) -> dict[str, float]:
+        """Returns `val_loss`, the mean over all slices."""
+        errors = tf.concat([self._errors(mr, ct) for mr, ct in self._batches], axis=0)
+        return {"val_loss": float(tf.reduce_mean(errors))}
+
+
+def _batches(
+    train: ShuffledSlices, adversarial: AdversarialConfig | None, first_epoch: int
+) -> tf.data.Dataset:
+    batches = train.batches(first_epoch)
+    if adversarial is None:
+        return batches
+
+    # Which slices are replaced follows from seed and step alone, so that neither a training that
+    # goes on nor one on several devices draws anew.
+    def draw(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        mr, ct = batch
+        seed = tf.stack([tf.constant(train.seed, tf.int64), step])
+        chance = tf.random.stateless_uniform(tf.shape(mr)[:1], seed)
+        return mr, ct, chance < adversarial.replacement_probability
+
+    return batches.enumerate(first_epoch * train.num_steps).map(draw)

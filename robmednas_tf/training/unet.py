@@ -1,0 +1,125 @@
+"""The training step: squared error per slice, on clean slices or with some replaced by attacked ones.
+
+Source: paper sections 2.2 to 2.4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from robmednas_tf.attacks.fgsm import fgsm
+from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.training.optimizer import FlatAdam
+
+
+class TrainableUNet(keras.Model):
+    """A U-Net with the method's training step.
+
+    Its batches are `(mr, ct)`, float32 `(batch, height, width, 1)`, and in adversarial training
+    `(mr, ct, replaced)`, `replaced` a boolean for each slice. Each epoch logs `loss`, the mean over
+    the slices that were trained on; adversarial training also logs `replaced`, the share of slices
+    that the attack took the place of, and `perturbation`, these slices' mean `|delta| / epsilon`.
+
+    Args:
+        model: Made by `build_unet`; shares its layers.
+        adversarial: How slices are attacked; None trains on clean slices.
+    """
+
+    def __init__(self, model: keras.Model, adversarial: AdversarialConfig | None = None):
+        super().__init__(model.input, model.output, name=model.name)
+        self.adversarial = adversarial
+        self._loss = keras.metrics.Mean(name="loss")
+        self._replaced = keras.metrics.Mean(name="replaced")
+        self._perturbation = keras.metrics.Mean(name="perturbation")
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What an epoch logs."""
+        if self.adversarial is None:
+            return [self._loss]
+        return [self._loss, self._replaced, self._perturbation]
+
+    def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, Any]:
+        """Trains on one batch and returns the epoch's means so far."""
+        mr, ct = data[:2]
+        if self.adversarial is not None:
+            mr = self._with_attacked(mr, ct, data[2], self.adversarial.epsilon)
+        with tf.GradientTape() as tape:
+            errors = slice_errors(ct, self(mr, training=True))
+            loss = tf.reduce_sum(errors) / _num_slices_everywhere(errors)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self._loss.update_state(errors)
+        return self.get_metrics_result()
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # All is built by now. On several devices Keras would take the first batch away to build
+        # by, and average its parts, which fails where they are of unequal size.
+        del iterator, data_batch
+
+    def _with_attacked(
+        self, mr: tf.Tensor, ct: tf.Tensor, replaced: tf.Tensor, epsilon: float
+    ) -> tf.Tensor:
+        if self.jit_compile:
+            # XLA knows no shapes that depend on values.
+            attacked = fgsm(self, mr, ct, epsilon)
+            mixed = tf.where(replaced[:, None, None, None], attacked, mr)
+        else:
+            # oneDNN's convolutions do not take an empty batch.
+            mixed = tf.cond(
+                tf.reduce_any(replaced),
+                lambda: self._some_attacked(mr, ct, tf.where(replaced), epsilon),
+                lambda: mr,
+            )
+        moved = tf.reduce_mean(tf.abs(mixed - mr), axis=(1, 2, 3)) / epsilon
+        self._perturbation.update_state(moved, sample_weight=tf.cast(replaced, tf.float32))
+        self._replaced.update_state(replaced)
+        return mixed
+
+    def _some_attacked(
+        self, mr: tf.Tensor, ct: tf.Tensor, places: tf.Tensor, epsilon: float
+    ) -> tf.Tensor:
+        attacked = fgsm(self, tf.gather_nd(mr, places), tf.gather_nd(ct, places), epsilon)
+        return tf.tensor_scatter_nd_update(mr, places, attacked)
+
+
+def slice_errors(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    """Returns each slice's mean squared error.
+
+    Args:
+        y_true: float32 `(batch, height, width, 1)`, normalised CT.
+        y_pred: Like `y_true`.
+
+    Returns:
+        float32 `(batch,)`.
+    """
+    return tf.reduce_mean(tf.square(y_true - tf.cast(y_pred, y_true.dtype)), axis=(1, 2, 3))
+
+
+def compile_model(
+    model: TrainableUNet, config: TrainingConfig, jit_compile: bool | None = None
+) -> None:
+    """Gives `model` the method's optimiser, Adam with AMSGrad.
+
+    Args:
+        model: To be trained.
+        config: Step size, running average.
+        jit_compile: Whether XLA compiles the step; None leaves it to Keras, which does on a GPU.
+    """
+    optimizer = FlatAdam(config.learning_rate, weight_averaging=config.weight_averaging)
+    model.compile(
+        optimizer=optimizer, jit_compile="auto" if jit_compile is None else jit_compile
+    )
+    optimizer.build(model.trainable_variables)
+
+
+def _num_slices_everywhere(errors: tf.Tensor) -> tf.Tensor:
+    # Devices may get unequal parts of a batch: a slice counts the same on each.
+    count = tf.cast(tf.shape(errors)[0], errors.dtype)
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return count
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, count)

@@ -1,0 +1,180 @@
+"""The training step: plain, adversarial, in mixed precision, and on several devices."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from robmednas_tf.attacks.fgsm import fgsm, prediction_and_gradient
+from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
+from robmednas_tf.models.architecture import Architecture, Block
+from robmednas_tf.models.unet import build_unet
+from robmednas_tf.training.fit import MeanLoss, fit
+from robmednas_tf.training.unet import TrainableUNet, compile_model
+
+SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
+
+
+def network(adversarial=None, jit_compile=None, **kinds):
+    model = TrainableUNet(build_unet(SMALL, (16, 16, 1), seed=2, **kinds), adversarial)
+    compile_model(model, TrainingConfig(epochs=1), jit_compile)
+    return model
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = np.random.default_rng(0)
+    mr, ct = rng.normal(size=(2, 6, 16, 16, 1)).astype("float32")
+    return tf.constant(mr), tf.constant(ct)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("replaced", [[0, 1, 1, 0, 0, 1], [0] * 6, [1] * 6])
+def test_a_step_is_that_of_the_papers_loss(batch, replaced, jit_compile):
+    # Written out: beta l(S, T) + (1 - beta) l(S_adv, T), averaged, through Keras's own Adam.
+    mr, ct = batch
+    beta = 1 - tf.constant(replaced, tf.float32)
+    model, naive = network(AdversarialConfig(), jit_compile), network()
+    attacked = fgsm(naive, mr, ct, 0.2)
+    with tf.GradientTape() as tape:
+        clean_loss = keras.losses.mean_squared_error(ct, naive(mr))
+        attacked_loss = keras.losses.mean_squared_error(ct, naive(attacked))
+        losses = [tf.reduce_mean(loss, axis=(1, 2)) for loss in (clean_loss, attacked_loss)]
+        loss = tf.reduce_mean(beta * losses[0] + (1 - beta) * losses[1])
+    gradients = tape.gradient(loss, naive.trainable_variables)
+    keras.optimizers.Adam(1e-3, amsgrad=True).apply(gradients, naive.trainable_variables)
+
+    data = tf.data.Dataset.from_tensors((mr, ct, tf.constant(np.array(replaced, bool))))
+    logs = model.fit(data, verbose=0).history
+    assert logs["loss"][0] == pytest.approx(float(loss), rel=1e-5)
+    assert logs["replaced"][0] == pytest.approx(np.mean(replaced))
+    moved = np.abs(attacked - mr).mean(axis=(1, 2, 3))[np.array(replaced, bool)] / 0.2
+    assert logs["perturbation"][0] == pytest.approx(moved.mean() if moved.size else 0, rel=1e-4)
+    for one, other in zip(model.get_weights(), naive.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def train(heads, adversarial, epochs=3, checkpoint=None, seed=0):
+    model = TrainableUNet(build_unet(SMALL, (16, 16, 1)), adversarial)
+    config = TrainingConfig(epochs=epochs, learning_rate=3e-3)
+    compile_model(model, config)
+    slices = ShuffledSlices(tuple(heads[:2]), config.batch_size, seed)
+    validate = MeanLoss(model, ordered_batches(heads[2:3], config.batch_size))
+    return model, fit(model, slices, validate, config, checkpoint=checkpoint)
+
+
+def test_adversarial_training_logs_what_the_attack_did(prepared_heads):
+    _, result = train(prepared_heads, AdversarialConfig(0.5, 0.2))
+    assert set(result.history) == {"loss", "val_loss", "replaced", "perturbation"}
+    assert all(0.1 < share < 0.9 for share in result.history["replaced"])
+    assert len(set(result.history["replaced"])) > 1
+    assert all(0.5 < moved <= 1.0001 for moved in result.history["perturbation"])
+
+
+def test_an_adversarial_training_that_goes_on_ends_as_if_it_had_not_stopped(
+    prepared_heads, tmp_path
+):
+    whole, _ = train(prepared_heads, AdversarialConfig())
+    train(prepared_heads, AdversarialConfig(), epochs=1, checkpoint=tmp_path / "state.npz")
+    resumed, _ = train(prepared_heads, AdversarialConfig(), checkpoint=tmp_path / "state.npz")
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_an_attack_that_moves_nothing_is_an_error(prepared_heads):
+    model = TrainableUNet(build_unet(SMALL, (16, 16, 1), output_bias=0.0), AdversarialConfig())
+    # No gradient passes the last layer's zero kernel, and one step is the whole epoch.
+    config = TrainingConfig(epochs=1, batch_size=16)
+    compile_model(model, config)
+    slices = ShuffledSlices(tuple(prepared_heads[:2]), 16, seed=0)
+    validate = MeanLoss(model, ordered_batches(prepared_heads[2:3], 6))
+    with pytest.raises(FloatingPointError, match="moved no pixel"):
+        fit(model, slices, validate, config)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"replacement_probability": 0.0}, r"replacement_probability must be in \(0, 1\]"),
+        ({"replacement_probability": 1.5}, "replacement_probability"),
+        ({"epsilon": 0.0}, "epsilon of adversarial training must be > 0"),
+        ({"epsilon": float("nan")}, "epsilon"),
+    ],
+)
+def test_impossible_adversarial_settings_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        AdversarialConfig(**values)
+
+
+def test_attacks_stay_in_float32_in_mixed_precision(batch):
+    mixed, full = network(dtype_policy="mixed_bfloat16"), network()
+    assert {variable.dtype for variable in mixed.trainable_variables} == {"float32"}
+    prediction, gradient = prediction_and_gradient(mixed, *batch)
+    expected, expected_gradient = prediction_and_gradient(full, *batch)
+    np.testing.assert_array_equal(gradient, expected_gradient)
+    np.testing.assert_array_equal(prediction, expected)
+    # And outside of the attack the network is in half precision still.
+    rounded = mixed(batch[0])
+    assert rounded.dtype == tf.float32
+    assert np.abs(rounded - expected).max() > 1e-4
+
+
+def test_mixed_precision_trains_adversarially(batch):
+    model = network(AdversarialConfig(), dtype_policy="mixed_bfloat16")
+    data = tf.data.Dataset.from_tensors((*batch, tf.constant([True, False] * 3))).repeat(20)
+    losses = [model.fit(data, verbose=0).history["loss"][0] for _ in range(3)]
+    assert losses[-1] < losses[0]
+    assert model.layers[2].compute_dtype == "bfloat16"
+
+
+DISTRIBUTED = """
+import sys
+import numpy as np
+import tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.data.cohort import open_phantom
+from robmednas_tf.data.prepared import SliceCache
+from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
+from robmednas_tf.models.architecture import Architecture, Block
+from robmednas_tf.models.unet import build_unet
+from robmednas_tf.training.fit import MeanLoss, fit
+from robmednas_tf.training.unet import TrainableUNet, compile_model
+
+cache = SliceCache(sys.argv[1], 16)
+heads = tuple(cache.prepare(subject) for subject in open_phantom(3, (16, 16, 9), seed=0))
+config = TrainingConfig(epochs=3, batch_size=5, learning_rate=3e-3)
+
+def train(strategy, adversarial):
+    with strategy.scope():
+        block = Block("0100", 8)
+        unet = build_unet(Architecture((block,), (block,)), (16, 16, 1), seed=1)
+        model = TrainableUNet(unet, adversarial)
+        compile_model(model, config)
+        # 18 slices in batches of 5: parts of 3 and 2 on two devices, 2 and 1 at the end.
+        slices = ShuffledSlices(heads[:2], config.batch_size, 0)
+        result = fit(model, slices, MeanLoss(model, ordered_batches(heads[2:], 5)), config)
+    return result.history
+
+for adversarial in (None, AdversarialConfig()):
+    one = train(tf.distribute.get_strategy(), adversarial)
+    two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), adversarial)
+    assert set(one) == set(two)
+    for name in one:
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-4, err_msg=name)
+    assert one["loss"][-1] < one["loss"][0]
+print("equal")
+"""
+
+
+def test_two_devices_give_the_loss_of_one(tmp_path):
+    # In a process of its own: devices are split before they are first used.
+    done = subprocess.run(
+        [sys.executable, "-c", DISTRIBUTED, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout.endswith("equal\n"), done.stderr

@@ -5,15 +5,30 @@ Source: paper section 2.1; Goodfellow et al. 2015.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any, Protocol
 
-import keras
 import tensorflow as tf
 
 from robmednas_tf.attacks.precision import computing_in_float32
 
-Model = Callable[..., tf.Tensor]
+
+class Model(Protocol):
+    """What can be attacked: a Keras model, or anything that is called like one."""
+
+    def __call__(self, mr: Any, /, *, training: bool) -> tf.Tensor:
+        """Predicts normalised CT slices from z-scored MR slices."""
+
+
+class SliceModel(Model, Protocol):
+    """A model that knows its slices."""
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """`(None, height, width, 1)`."""
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """`(None, height, width, 1)`."""
 
 
 def prediction_and_gradient(
@@ -74,41 +89,3 @@ def fgsm(model: Model, mr: tf.Tensor, ct: tf.Tensor, epsilon: float) -> tf.Tenso
     mr = tf.convert_to_tensor(mr, tf.float32)
     _, gradient = prediction_and_gradient(model, mr, tf.convert_to_tensor(ct, tf.float32))
     return signed_step(mr, gradient, epsilon)
-
-
-def attack_function(
-    model: keras.Model, epsilon: float
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Compiles the attack on `model` into one graph, traced once, here, for every batch size.
-
-    Args:
-        model: From MR slices to CT slices, of known height and width.
-        epsilon: L-infinity size of the step, in z-score units, >= 0.
-
-    Returns:
-        A function of `(mr, ct)` that gives the clean prediction, the attacked MR and the
-        prediction from it.
-
-    Raises:
-        ValueError: If `epsilon` is negative.
-    """
-    mr_spec = tf.TensorSpec(model.input_shape, tf.float32)
-    ct_spec = tf.TensorSpec(model.output_shape, tf.float32)
-
-    def attack(mr, ct):
-        synthetic_ct, gradient = prediction_and_gradient(model, mr, ct)
-        attacked_mr = signed_step(mr, gradient, epsilon)
-        return synthetic_ct, attacked_mr, model(attacked_mr, training=False)
-
-    graph = tf.function(attack).get_concrete_function(mr_spec, ct_spec)
-    # The graph does not keep the model's weights alive; what the caller gets does.
-    return _Attack(model, graph)
-
-
-@dataclass(frozen=True, eq=False)
-class _Attack:
-    model: keras.Model
-    graph: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
-
-    def __call__(self, mr: tf.Tensor, ct: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        return self.graph(tf.convert_to_tensor(mr), tf.convert_to_tensor(ct))

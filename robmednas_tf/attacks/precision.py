@@ -7,14 +7,13 @@ not the attack that the method names.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import keras
 
 
 @contextlib.contextmanager
-def computing_in_float32(model: Callable[..., Any]) -> Iterator[None]:
+def computing_in_float32(model: object) -> Iterator[None]:
     """Lets calls of `model` in the block compute in float32, on the weights that it has.
 
     Args:

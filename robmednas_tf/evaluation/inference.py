@@ -9,14 +9,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
-from robmednas_tf.attacks.fgsm import attack_function
+from robmednas_tf.attacks.fgsm import SliceModel
+from robmednas_tf.attacks.notation import Perturbation
+from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.data.slices import hu_batches
-from robmednas_tf.evaluation.metrics import RegionScore, VolumeMetrics, mean_over_regions
+from robmednas_tf.evaluation.metrics import CodedCT, RegionScore, VolumeMetrics, mean_over_regions
 from robmednas_tf.evaluation.regions import REGIONS
 
 CONDITIONS = ("clean", "adversarial")
@@ -57,33 +58,79 @@ class AttackedInference:
         batch_size: Slices a batch.
     """
 
-    def __init__(self, model: keras.Model, epsilon: float, batch_size: int = 6):
-        self._attack = attack_function(model, epsilon)
+    def __init__(self, model: SliceModel, epsilon: float, batch_size: int = 6):
+        self._inference = PerturbedInference(model, [Perturbation("fgsm", epsilon)])
         self._batch_size = batch_size
 
     def score(self, subject: PreparedSubject) -> Scores:
         """Scores a subject's whole volume, slice by slice."""
+        return self.score_and_error(subject)[0]
+
+    def score_and_error(self, subject: PreparedSubject) -> tuple[Scores, float]:
+        """Scores a subject like `score`; gives the mean squared error of the clean slices too.
+
+        Returns:
+            The scores, and the error of the normalised CT, as training minimises it.
+        """
         metrics = {condition: VolumeMetrics() for condition in CONDITIONS}
+        squared_error = 0.0
         for mr, ct_hu in hu_batches(subject, self._batch_size).as_numpy_iterator():
-            clean, _, attacked = self._attack(mr, normalize_ct(ct_hu))
-            metrics["clean"].update(ct_hu, denormalize_ct(clean))
-            metrics["adversarial"].update(ct_hu, denormalize_ct(attacked))
-        return {condition: metrics[condition].result() for condition in CONDITIONS}
+            ct, truth = normalize_ct(ct_hu), CodedCT.of(ct_hu)
+            clean, attacked = self._inference(mr, ct)
+            metrics["clean"].update(truth, denormalize_ct(clean.synthetic_ct))
+            metrics["adversarial"].update(truth, denormalize_ct(attacked.synthetic_ct))
+            squared_error += float(np.square(ct - clean.synthetic_ct).mean(axis=(1, 2, 3)).sum())
+        scores = {condition: metrics[condition].result() for condition in CONDITIONS}
+        return scores, squared_error / subject.num_slices
 
     def panel(self, subject: PreparedSubject, slice_index: int) -> Panel:
         """Predicts one slice of a subject, for a figure."""
         slices = hu_batches(subject, 1).skip(slice_index)
         mr, ct_hu = next(slices.as_numpy_iterator())
-        clean, attacked_mr, attacked = self._attack(mr, normalize_ct(ct_hu))
+        clean, attacked = self._inference(mr, normalize_ct(ct_hu))
         return Panel(
             subject.name,
             slice_index,
             mr=mr[0, ..., 0],
-            attacked_mr=np.asarray(attacked_mr)[0, ..., 0],
+            attacked_mr=np.asarray(attacked.mr)[0, ..., 0],
             ct=ct_hu[0, ..., 0],
-            synthetic_ct=denormalize_ct(clean)[0, ..., 0],
-            attacked_synthetic_ct=denormalize_ct(attacked)[0, ..., 0],
+            synthetic_ct=denormalize_ct(clean.synthetic_ct)[0, ..., 0],
+            attacked_synthetic_ct=denormalize_ct(attacked.synthetic_ct)[0, ..., 0],
         )
+
+
+class AttackedValidation:
+    """What an epoch logs of its validation subjects, clean and under attack, in one pass.
+
+    Args:
+        model: In training; evaluated in float32 with the weights it has when this is called.
+        subjects: The validation subjects.
+        epsilon: L-infinity size of the attack, in z-score units, >= 0.
+        batch_size: Slices a batch.
+    """
+
+    def __init__(
+        self,
+        model: SliceModel,
+        subjects: Sequence[PreparedSubject],
+        epsilon: float,
+        batch_size: int,
+    ):
+        self._inference = AttackedInference(model, epsilon, batch_size)
+        self._subjects = subjects
+
+    def __call__(self) -> dict[str, float]:
+        """Returns `val_loss`, and `val_dice_clean` and `val_dice_adversarial`.
+
+        The loss is the mean over slices; Dice is the mean over regions, then over subjects.
+        """
+        scores, errors = zip(*map(self._inference.score_and_error, self._subjects), strict=True)
+        counts = [subject.num_slices for subject in self._subjects]
+        metrics = summarize(scores)
+        return {
+            "val_loss": float(np.average(errors, weights=counts)),
+            **{f"val_dice_{condition}": metrics[f"{condition}_dice"] for condition in CONDITIONS},
+        }
 
 
 def summarize(scores: Sequence[Scores]) -> dict[str, float]:

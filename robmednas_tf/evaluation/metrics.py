@@ -24,25 +24,31 @@ class RegionScore:
     mae: float
 
 
-@dataclass
-class _RegionSums:
-    num_true: int = 0
-    num_pred: int = 0
-    num_both: int = 0
-    absolute_error: float = 0.0
+# A voxel's regions as one number: bit i for the i-th region.
+_NUM_CODES = 2 ** len(REGIONS)
+_HAS_REGION = (np.arange(_NUM_CODES) >> np.arange(len(REGIONS))[:, np.newaxis] & 1).astype(bool)
 
-    def add(self, in_true: np.ndarray, in_pred: np.ndarray, error: np.ndarray) -> None:
-        self.num_true += int(np.count_nonzero(in_true))
-        self.num_pred += int(np.count_nonzero(in_pred))
-        self.num_both += int(np.count_nonzero(in_true & in_pred))
-        self.absolute_error += float(error[in_true].sum())
 
-    def score(self) -> RegionScore:
-        num_either = self.num_true + self.num_pred
-        return RegionScore(
-            dice=2 * self.num_both / num_either if num_either else math.nan,
-            mae=self.absolute_error / self.num_true if self.num_true else math.nan,
-        )
+@dataclass(frozen=True, eq=False)
+class CodedCT:
+    """A CT with each voxel's regions, worked out once however often it is compared with.
+
+    Attributes:
+        hu: CT in HU, any shape.
+        codes: uint8 like `hu`: the regions that a voxel lies in.
+    """
+
+    hu: np.ndarray
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, hu: np.ndarray) -> CodedCT:
+        """Works out the regions of a CT in HU."""
+        hu = np.asarray(hu)
+        codes = np.zeros(hu.shape, np.uint8)
+        for place, region in enumerate(REGIONS.values()):
+            codes |= region.contains(hu).view(np.uint8) << np.uint8(place)
+        return cls(hu, codes)
 
 
 class VolumeMetrics:
@@ -52,9 +58,11 @@ class VolumeMetrics:
     """
 
     def __init__(self) -> None:
-        self._sums = {name: _RegionSums() for name in REGIONS}
+        # How often each code in truth meets each in the prediction, and truth's codes' errors.
+        self._meetings = np.zeros((_NUM_CODES, _NUM_CODES), np.int64)
+        self._absolute_error = np.zeros(_NUM_CODES)
 
-    def update(self, y_true: np.ndarray, y_pred: np.ndarray) -> None:
+    def update(self, y_true: np.ndarray | CodedCT, y_pred: np.ndarray) -> None:
         """Adds a slice, or any number of them.
 
         Args:
@@ -64,26 +72,43 @@ class VolumeMetrics:
         Raises:
             ValueError: If the shapes differ or a value is NaN or infinite.
         """
-        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-        if y_true.shape != y_pred.shape:
+        truth = y_true if isinstance(y_true, CodedCT) else CodedCT.of(y_true)
+        y_pred = np.asarray(y_pred)
+        if truth.hu.shape != y_pred.shape:
             raise ValueError(
                 "Truth and prediction must have one shape. "
-                f"Received: y_true {y_true.shape}, y_pred {y_pred.shape}."
+                f"Received: y_true {truth.hu.shape}, y_pred {y_pred.shape}."
             )
         # In float64, so that a volume scores the same slice by slice as at once.
-        error = np.abs(np.subtract(y_true, y_pred, dtype=np.float64))
+        error = np.abs(np.subtract(truth.hu, y_pred, dtype=np.float64))
         num_bad = error.size - np.count_nonzero(np.isfinite(error))
         if num_bad:
             raise ValueError(
                 "Truth and prediction must be finite. "
                 f"Received: {num_bad} of {error.size} pixels where one is NaN or infinite."
             )
-        for name, region in REGIONS.items():
-            self._sums[name].add(region.contains(y_true), region.contains(y_pred), error)
+        pairs = truth.codes.astype(np.intp) * _NUM_CODES + CodedCT.of(y_pred).codes
+        counts = np.bincount(pairs.ravel(), minlength=_NUM_CODES**2)
+        self._meetings += counts.reshape(_NUM_CODES, _NUM_CODES)
+        self._absolute_error += np.bincount(
+            truth.codes.ravel(), weights=error.ravel(), minlength=_NUM_CODES
+        )
 
     def result(self) -> dict[str, RegionScore]:
         """Returns the scores of everything added so far, per region in `REGIONS`' order."""
-        return {name: sums.score() for name, sums in self._sums.items()}
+        return {
+            name: self._score(inside) for name, inside in zip(REGIONS, _HAS_REGION, strict=True)
+        }
+
+    def _score(self, inside: np.ndarray) -> RegionScore:
+        in_true, in_pred = self._meetings[inside], self._meetings[:, inside]
+        num_true, num_both = int(in_true.sum()), int(in_true[:, inside].sum())
+        num_either = num_true + int(in_pred.sum())
+        error = float(self._absolute_error[inside].sum())
+        return RegionScore(
+            dice=2 * num_both / num_either if num_either else math.nan,
+            mae=error / num_true if num_true else math.nan,
+        )
 
 
 def volume_scores(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, RegionScore]:

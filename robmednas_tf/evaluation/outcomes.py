@@ -19,7 +19,8 @@ class MaskScore:
         psnr: Peak signal-to-noise ratio in dB; infinite for a perfect prediction.
         ssim: Structural similarity, as in the challenge of 2023; NaN for volumes thinner than
             its window.
-        ms_ssim: Multi-scale structural similarity, as in the challenge of 2025.
+        ms_ssim: Multi-scale structural similarity, as in the challenge of 2025; NaN where the mask
+            leaves nothing to compare at its coarsest scale.
     """
 
     mae: float

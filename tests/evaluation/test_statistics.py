@@ -1,0 +1,118 @@
+"""Paired tests against numbers worked out by hand, all sign changes, and scipy's own."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from robmednas_tf.evaluation.statistics import compare_paired, smallest_p, summarize_values
+
+
+def p_of_all_signs(differences):
+    """Two-sided p of the signed-rank test, from every way to give the differences signs."""
+    ranks = scipy.stats.rankdata(np.abs(differences))
+    total = ranks.sum()
+    seen = min(ranks[differences > 0].sum(), ranks[differences < 0].sum())
+    sums = [
+        sum(rank for rank, sign in zip(ranks, signs, strict=True) if sign)
+        for signs in itertools.product((0, 1), repeat=len(ranks))
+    ]
+    return np.mean([min(each, total - each) <= seen + 1e-9 for each in sums])
+
+
+def test_seven_subjects_worked_out_by_hand():
+    # All better: of the 2^7 ways to give signs, two are as extreme: 2 / 128.
+    baseline = [0.5, 0.52, 0.48, 0.51, 0.55, 0.47, 0.6]
+    better = [value + 0.01 * n for n, value in enumerate(baseline, start=1)]
+    comparison = compare_paired(better, baseline, num_comparisons=3)
+    assert comparison.num_pairs == 7
+    assert comparison.p_value == pytest.approx(2 / 128)
+    assert comparison.p_adjusted == pytest.approx(6 / 128)
+    assert comparison.is_significant
+    assert not compare_paired(better, baseline, num_comparisons=4).is_significant
+    # The smallest difference against all others: W = 1, reached by 2 of 128 for W = 0, 2 for 1.
+    better[0] = baseline[0] - 0.001
+    assert compare_paired(better, baseline, 1).p_value == pytest.approx(4 / 128)
+
+
+def test_scipys_exact_distribution_at_seven():
+    # Every rank sum that seven pairs can have.
+    for signs in itertools.product((-1, 1), repeat=7):
+        differences = np.multiply(signs, np.arange(1, 8)) / 100
+        expected = scipy.stats.wilcoxon(differences, method="exact").pvalue
+        comparison = compare_paired(differences, np.zeros(7), 1)
+        assert comparison.p_value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ties_are_exact_too(seed):
+    rng = np.random.default_rng(seed)
+    differences = rng.integers(1, 4, 8) * rng.choice([-1, 1], 8) / 8
+    comparison = compare_paired(differences, np.zeros(8), 1)
+    assert comparison.p_value == pytest.approx(p_of_all_signs(differences))
+
+
+def test_equal_pairs_are_left_out():
+    values, baseline = [0.6, 0.7, 0.8, 0.5], [0.5, 0.5, 0.5, 0.5]
+    comparison = compare_paired(values, baseline, 1)
+    assert comparison.num_pairs == 4
+    assert comparison.p_value == compare_paired(values[:3], baseline[:3], 1).p_value == 0.25
+
+
+def test_undefined_pairs_are_left_out():
+    values = [0.6, math.nan, 0.8, 0.9, math.nan]
+    baseline = [0.5, 0.5, math.nan, 0.5, math.nan]
+    comparison = compare_paired(values, baseline, 1)
+    assert comparison.num_pairs == 2
+    assert comparison.p_value == 0.5
+
+
+def test_infinite_values_say_nothing_and_warn_of_nothing(recwarn):
+    comparison = compare_paired([math.inf, 40.0, 42.0], [math.inf, 30.0, 31.0], 1)
+    assert (comparison.num_pairs, comparison.p_value) == (2, 0.5)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("values", [[], [0.5, 0.5], [math.nan, 0.5]])
+def test_without_a_difference_there_is_no_p(values):
+    comparison = compare_paired(values, [0.5] * len(values), 1)
+    assert math.isnan(comparison.p_value)
+    assert not comparison.is_significant
+
+
+def test_bonferroni_ends_at_one():
+    assert compare_paired([0.6, 0.4, 0.55], [0.5] * 3, 9).p_adjusted == 1.0
+
+
+@pytest.mark.parametrize(("num_pairs", "expected"), [(7, 0.015625), (5, 0.0625), (1, 1.0), (0, 1)])
+def test_the_smallest_p(num_pairs, expected):
+    assert smallest_p(num_pairs) == expected
+    if num_pairs:
+        values = np.arange(1, num_pairs + 1)
+        assert compare_paired(values, np.zeros(num_pairs), 1).p_value == pytest.approx(expected)
+
+
+def test_many_pairs_take_the_normal_approximation():
+    rng = np.random.default_rng(0)
+    values, baseline = rng.normal(0.2, 1, 80), np.zeros(80)
+    expected = scipy.stats.wilcoxon(values).pvalue
+    assert compare_paired(values, baseline, 1).p_value == pytest.approx(expected)
+
+
+def test_summaries_leave_the_undefined_out_and_count_it():
+    summary = summarize_values([0.5, math.nan, 0.7, 0.9])
+    assert (summary.mean, summary.sd) == (pytest.approx(0.7), pytest.approx(0.2))
+    assert (summary.num_defined, summary.num_undefined) == (3, 1)
+    one = summarize_values([0.5])
+    assert (one.mean, math.isnan(one.sd)) == (0.5, True)
+    none = summarize_values([math.nan])
+    assert math.isnan(none.mean)
+    assert summarize_values([math.inf, 40.0]).mean == math.inf
+
+
+@pytest.mark.parametrize(("lengths", "comparisons"), [((2, 3), 1), ((2, 2), 0)])
+def test_what_cannot_be_compared_is_refused(lengths, comparisons):
+    with pytest.raises(ValueError, match="Received"):
+        compare_paired([0.5] * lengths[0], [0.4] * lengths[1], comparisons)

@@ -42,6 +42,10 @@ class DataConfig:
             all. Of the phantom, how many it has.
         ct_bias: Added to the CT files' values to make them HU.
         cache_dir: Folder of the prepared slices.
+        num_phantoms: Heads that a phantom cohort has; 0 for as many as a search needs.
+        num_validation: Subjects of the cohort that choose the epoch; 0 for the paper's proportion.
+        num_test: Subjects of the cohort that are held out; 0 for the paper's proportion.
+        split_seed: Seed of the splits, and of the phantom.
     """
 
     data: str
@@ -49,9 +53,16 @@ class DataConfig:
     slices_per_subject: int
     ct_bias: float
     cache_dir: Path
+    num_phantoms: int = 0
+    num_validation: int = 0
+    num_test: int = 0
+    split_seed: int = 0
 
     def __post_init__(self) -> None:
         _require_at_least(("image_size", self.image_size, 8))
+        _require_at_least(("num_phantoms", self.num_phantoms, 0))
+        _require_at_least(("num_validation", self.num_validation, 0))
+        _require_at_least(("num_test", self.num_test, 0), ("split_seed", self.split_seed, 0))
         _require_at_least(("slices_per_subject", self.slices_per_subject, 0))
         if self.data == PHANTOM and self.slices_per_subject < 8:
             raise ValueError(
@@ -144,7 +155,6 @@ class SearchConfig:
         num_subjects: Subjects of the sub-dataset, parted 4:1:1.
         keep_models: Best trials whose weights stay on disk.
         seed: Seed of everything random in the search.
-        split_seed: Seed of the splits, and of the phantom.
 
     Source: paper section 2.2.
     """
@@ -156,10 +166,8 @@ class SearchConfig:
     num_subjects: int
     keep_models: int
     seed: int
-    split_seed: int
 
     def __post_init__(self) -> None:
-        _require_at_least(("split_seed", self.split_seed, 0))
         _require_at_least(("num_trials", self.num_trials, 1), ("keep_models", self.keep_models, 1))
         _require_at_least(("num_subjects", self.num_subjects, 3), ("seed", self.seed, 0))
         if self.objective not in OBJECTIVES:

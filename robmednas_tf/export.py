@@ -10,6 +10,9 @@ import tensorflow as tf
 from robmednas_tf.data.intensities import AIR_HU, CT_MEAN_HU, CT_SCALE_HU
 from robmednas_tf.files import replaced_atomically, replaced_folder
 
+# The SavedModel's endpoint for slices as the network sees them; evaluation and attacks call it.
+SLICES_ENDPOINT = "predict_slices"
+
 
 def export_model(model: keras.Model, folder: Path, batch_size: int = 6) -> None:
     """Writes `model.keras` and `saved_model/` into `folder`.
@@ -23,7 +26,8 @@ def export_model(model: keras.Model, folder: Path, batch_size: int = 6) -> None:
     needs TensorFlow alone. Its `serve(mr)` takes a whole MR volume, float32
     `(slices, rows, columns)`, any intensity scale, any size: axial slices towards superior, rows
     towards posterior, columns towards left, as SimpleITK reads an LPS image. It returns the
-    synthetic CT in HU, float32 of the same shape. What lies outside the network's grid is air.
+    synthetic CT in HU, float32 of the same shape. What lies outside the network's grid is air. Its
+    `predict_slices(mr)` is `model`: z-scored slices in, normalised CT slices out.
     """
     bare = keras.Model(model.input, model.output, name=model.name)
     with replaced_atomically(folder / "model.keras") as temporary:
@@ -34,6 +38,11 @@ def export_model(model: keras.Model, folder: Path, batch_size: int = 6) -> None:
         "serve",
         _volume_function(bare, batch_size),
         [tf.TensorSpec((None, None, None), tf.float32, name="mr")],
+    )
+    archive.add_endpoint(
+        SLICES_ENDPOINT,
+        lambda mr: bare(mr, training=False),
+        [tf.TensorSpec(bare.input_shape, tf.float32, name="mr")],
     )
     with replaced_folder(folder / "saved_model") as temporary:
         archive.write_out(str(temporary), verbose=False)

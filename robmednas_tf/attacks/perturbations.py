@@ -1,4 +1,4 @@
-"""Predictions clean and perturbed: one gradient for every FGSM, one forward pass with the clean one.
+"""Predictions clean and perturbed: all FGSM from one gradient, which comes with the clean ones.
 
 Source: paper sections 2.1 and 2.7.
 """

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from absl import flags
@@ -91,6 +93,11 @@ def flag_file(flag_values: flags.FlagValues, effective: Mapping[str, object]) ->
         if name not in effective:
             lines += flag_values[name].serialize().splitlines()
     return "\n".join(sorted(filter(None, lines))) + "\n"
+
+
+def repeat_command(folder: Path) -> str:
+    """Returns the command line that repeats a run from its own record of flags."""
+    return shlex.join(["python", sys.argv[0], f"--flagfile={folder / 'flags.cfg'}"])
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -9,9 +9,16 @@ from absl import flags
 
 from robmednas_tf.config import PHANTOM, DataConfig
 
+NAMES = (
+    *("data", "cache_dir", "image_size", "slices_per_subject", "ct_bias"),
+    *("num_phantoms", "num_validation", "num_test", "split_seed"),
+)
 
-def define(flag_values: flags.FlagValues, *, image_size: int, slices_per_subject: int) -> None:
-    """Defines the flags, with a command's own defaults for two of them."""
+
+def define(
+    flag_values: flags.FlagValues, *, image_size: int, slices_per_subject: int, num_phantoms: int
+) -> None:
+    """Defines the flags, with a command's own defaults for some of them."""
     flags.DEFINE_string(
         "data",
         PHANTOM,
@@ -44,6 +51,25 @@ def define(flag_values: flags.FlagValues, *, image_size: int, slices_per_subject
         "Added to the CT files' values to make them HU. Paper: -1000.",
         flag_values=flag_values,
     )
+    as_needed = "" if num_phantoms else " 0: as many as the search needs."
+    flags.DEFINE_integer(
+        "num_phantoms",
+        num_phantoms,
+        f"Heads of the phantom cohort.{as_needed} Paper: 79 patients.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "num_validation",
+        0,
+        "Subjects that choose the epoch; 0 for the paper's proportion, 9 of 79.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "num_test",
+        0,
+        "Subjects held out as test subjects; 0 for the paper's proportion, 7 of 79.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_integer(
         "split_seed",
         0,
@@ -68,6 +94,10 @@ def data_config(flag_values: flags.FlagValues, image_size: int | None = None) ->
         slices_per_subject=flag_values.slices_per_subject,
         ct_bias=flag_values.ct_bias,
         cache_dir=Path(flag_values.cache_dir or _user_cache()).expanduser(),
+        num_phantoms=flag_values.num_phantoms,
+        num_validation=flag_values.num_validation,
+        num_test=flag_values.num_test,
+        split_seed=flag_values.split_seed,
     )
 
 

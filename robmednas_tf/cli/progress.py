@@ -115,11 +115,15 @@ class StepLine:
         title: What is being done.
         num_steps: Steps at most.
         stream: Where to write; changing lines only where it is a terminal.
+        steps_stay: Whether each step is said in a pipe too: for steps of minutes.
     """
 
-    def __init__(self, title: str, num_steps: int, stream: TextIO | None = None):
+    def __init__(
+        self, title: str, num_steps: int, stream: TextIO | None = None, steps_stay: bool = False
+    ):
         self._line = _Line(stream)
         self._title, self._num_steps, self._done, self._earlier = title, num_steps, 0, 0
+        self._steps_stay = steps_stay
         self._started = time.monotonic()
         if not self._line.is_live:
             self._line.say(title)
@@ -136,12 +140,25 @@ class StepLine:
         self._done += 1
         each = (time.monotonic() - self._started) / (self._done - self._earlier)
         left = format_seconds(each * (self._num_steps - self._done))
-        self._line.show(f"{self._title}: {self._done}/{self._num_steps}, {what}, about {left} left")
+        text = f"{self._title}: {self._done}/{self._num_steps}, {what}, about {left} left"
+        if self._steps_stay and not self._line.is_live:
+            self._line.say(text)
+        else:
+            self._line.show(text)
+
+    def within(self, where: str) -> None:
+        """Shows where in a step the work is, on a terminal alone."""
+        self._line.show(f"{self._title}: {self._done}/{self._num_steps}, {where}")
 
     def close(self) -> None:
         """Says that the work is done, and how long it took."""
-        spent = format_seconds(time.monotonic() - self._started)
+        spent = format_seconds(self.seconds)
         self._line.say(f"{self._title}: {self._done} done in {spent}")
+
+    @property
+    def seconds(self) -> float:
+        """Time since the work began."""
+        return time.monotonic() - self._started
 
 
 def format_seconds(seconds: float) -> str:

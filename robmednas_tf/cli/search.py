@@ -6,15 +6,14 @@ Nothing here imports TensorFlow before the flags and the cohort's files are chec
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
 from typing import NoReturn
 
 from robmednas_tf.cli import command, search_flags
 from robmednas_tf.cli.search_flags import SearchSettings, settings_from_flags
+from robmednas_tf.cli.subjects import open_cohort, split_subjects
 from robmednas_tf.config import PHANTOM
-from robmednas_tf.data.cohort import Cohort, open_folder, open_phantom
-from robmednas_tf.data.split import Split, num_subjects_for_search, split_cohort, split_search
+from robmednas_tf.data.cohort import Cohort
+from robmednas_tf.data.split import Split, num_subjects_for_search, split_search
 from robmednas_tf.files import locked_folder, remove_leftovers
 
 SUMMARY = """\
@@ -36,7 +35,7 @@ def main() -> None:
     """Checks what can be checked, then searches."""
     with command.refusing_bad_input():
         settings = settings_from_flags()
-        cohort = open_cohort(settings)
+        cohort = open_cohort(settings.data, num_phantoms(settings))
         splits = split(settings, cohort)
         cohort.check()
         held = contextlib.ExitStack()
@@ -47,26 +46,21 @@ def main() -> None:
         command.start_tensorflow(settings.deterministic)
         from robmednas_tf.cli.search_run import SearchRun
 
-        SearchRun(settings, cohort, *splits, command=repeat_command(settings)).run()
-
-
-def open_cohort(settings: SearchSettings) -> Cohort:
-    """Opens the folder, or as many phantoms as the search and its test subjects need."""
-    data = settings.data
-    if data.data != PHANTOM:
-        return open_folder(data.data, data.ct_bias)
-    return open_phantom(
-        num_subjects_for_search(settings.search.num_subjects),
-        (data.image_size, data.image_size, data.slices_per_subject),
-        settings.search.split_seed,
-    )
+        SearchRun(
+            settings, cohort, *splits, command=command.repeat_command(settings.output_dir)
+        ).run()
 
 
 def split(settings: SearchSettings, cohort: Cohort) -> tuple[Split, Split]:
     """Splits the cohort, and draws the search's sub-dataset from its training subjects."""
-    search = settings.search
-    whole = split_cohort(cohort.names, search.split_seed)
-    return whole, split_search(whole.train, search.num_subjects, search.split_seed)
+    whole, seed = split_subjects(cohort, settings.data), settings.data.split_seed
+    return whole, split_search(whole.train, settings.search.num_subjects, seed)
+
+
+def num_phantoms(settings: SearchSettings) -> int:
+    """Returns how many heads the search and its test subjects need."""
+    data = settings.data
+    return num_subjects_for_search(settings.search.num_subjects, data.num_validation, data.num_test)
 
 
 def greet(settings: SearchSettings) -> None:
@@ -84,9 +78,3 @@ def greet(settings: SearchSettings) -> None:
             "For the paper's protocol: --flagfile=configs/paper.cfg --data=FOLDER.",
             flush=True,
         )
-
-
-def repeat_command(settings: SearchSettings) -> str:
-    """Returns the command line that repeats the run from its own record of flags."""
-    script = sys.argv[0] or "run_search.py"
-    return shlex.join(["python", script, f"--flagfile={settings.output_dir / 'flags.cfg'}"])

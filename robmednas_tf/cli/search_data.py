@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.cli.subjects import prepare_subjects
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.data.split import Split
@@ -45,15 +45,7 @@ def prepare(
             that scores lacks a region.
         OSError: If the slices cannot be written.
     """
-    names = (*whole.train, *whole.validation, *whole.test)
-    line = StepLine("Preparing slices", len(names))
-    prepared = {}
-    for name in names:
-        prepared[name] = cache.prepare(cohort[name])
-        line.step(name)
-    line.close()
-    _require_different(list(prepared.values()))
-    _tell_of_cropping(list(prepared.values()))
+    prepared = prepare_subjects(cohort, cache, whole.names)
 
     def part(names: Iterable[str]) -> tuple[PreparedSubject, ...]:
         return tuple(prepared[name] for name in names)
@@ -63,31 +55,6 @@ def prepare(
     unscored = [name for name in whole.train if name not in sub.test]
     final = SearchData(part(unscored), part(whole.validation), search.test)
     return PreparedCohort(search, final, part(whole.test))
-
-
-def _require_different(subjects: Sequence[PreparedSubject]) -> None:
-    # One patient under two names could be trained on and tested.
-    seen: dict[tuple[int, int], str] = {}
-    for subject in subjects:
-        twin = seen.setdefault((subject.num_slices, subject.pair_checksum), subject.name)
-        if twin != subject.name:
-            raise ValueError(
-                f"Subjects must be different patients. Received: {twin!r} and {subject.name!r} "
-                "hold the same volumes. Take one of them out of the folder."
-            )
-
-
-def _tell_of_cropping(subjects: Sequence[PreparedSubject]) -> None:
-    cut = [subject for subject in subjects if subject.cropped > 0]
-    if not cut:
-        return
-    worst = max(cut, key=lambda subject: subject.cropped)
-    print(
-        f"Note: {len(cut)} of {len(subjects)} subjects are larger than "
-        f"--image_size={worst.image_size} and are cropped; {worst.name!r} loses "
-        f"{100 * worst.cropped:.0f} % of its body. What is cut is neither learnt nor scored.",
-        flush=True,
-    )
 
 
 def _require_regions(subjects: Sequence[PreparedSubject], objective: str) -> None:

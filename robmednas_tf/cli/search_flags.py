@@ -15,7 +15,7 @@ from robmednas_tf.models.architecture import PATTERNS
 from robmednas_tf.models.space import FILTERS, MAX_DEPTH, REDUCTION_RATIOS, SearchSpace
 
 FLAGS = flags.FlagValues()
-data_flags.define(FLAGS, image_size=64, slices_per_subject=24)
+data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=0)
 training_flags.define(FLAGS)
 
 # What is searched, on what.
@@ -150,7 +150,6 @@ def settings_from_flags() -> SearchSettings:
             num_subjects=FLAGS.num_subjects,
             keep_models=FLAGS.keep_models,
             seed=FLAGS.seed,
-            split_seed=FLAGS.split_seed,
         ),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, patience=0),
         final_training=_final_training(),

@@ -12,15 +12,12 @@ from typing import Any
 import keras
 
 from robmednas_tf.cli.progress import StepLine
-from robmednas_tf.data.prepared import PreparedSubject
-from robmednas_tf.evaluation.inference import AttackedInference, Panel
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.hypermodel import UNetHyperModel
 
-NUM_PANELS = 3
 _MADE = "training.json"
 
 
@@ -77,13 +74,6 @@ def final_model(
     for path in folder.glob("checkpoint-*.npz"):
         path.unlink()
     return FinalModel(model, note)
-
-
-def evenly_spread_panels(inference: AttackedInference, subject: PreparedSubject) -> list[Panel]:
-    """Predicts a few of a subject's slices for the report, from inferior to superior."""
-    count = min(NUM_PANELS, subject.num_slices)
-    places = [(2 * place + 1) * subject.num_slices // (2 * count) for place in range(count)]
-    return [inference.panel(subject, place) for place in places]
 
 
 def _train(

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import keras_tuner
 
 from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import search_flags
-from robmednas_tf.cli.environment import available_memory_gb, describe_environment
+from robmednas_tf.cli.environment import available_memory_gb
 from robmednas_tf.cli.progress import ConsoleProgress
+from robmednas_tf.cli.run_record import read_flags, write_record
 from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
-from robmednas_tf.cli.search_result import FinalModel, evenly_spread_panels, final_model
+from robmednas_tf.cli.search_result import FinalModel, final_model
 from robmednas_tf.cli.search_scores import score_groups
+from robmednas_tf.cli.subjects import identities
 from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.split import Split
-from robmednas_tf.evaluation.inference import AttackedInference
-from robmednas_tf.files import write_json, write_text
+from robmednas_tf.evaluation.inference import AttackedInference, evenly_spread_panels
+from robmednas_tf.files import write_text
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.report.contents import SearchReport
 from robmednas_tf.report.panels import panel_image
@@ -125,21 +126,21 @@ class SearchRun:
         return {f"files of {name!r}": self.cache.key(self.cohort[name]) for name in names}
 
     def _write_record(self) -> None:
-        data = self.settings.data
-        effective: dict[str, object] = {
-            "output_dir": self.folder,
-            "cache_dir": data.cache_dir.resolve(),
-            "max_memory_gb": self.max_memory_gb,
-        }
-        if data.data != PHANTOM:
-            effective["data"] = Path(data.data).expanduser().resolve()
-        flag_file = commands.flag_file(search_flags.FLAGS, effective)
-        write_text(self.folder / "flags.cfg", flag_file)
-        write_json(self.folder / "environment.json", describe_environment())
-        write_json(
-            self.folder / "split.json",
-            {"cohort": self.whole.to_dict(), "search": self.sub.to_dict()},
+        write_record(
+            self.folder,
+            search_flags.FLAGS,
+            self.settings.data,
+            {"max_memory_gb": self.max_memory_gb, "num_phantoms": self._num_phantoms},
+            {
+                "cohort": self.whole.to_dict(),
+                "search": self.sub.to_dict(),
+                "identities": identities(self.cohort, self.whole.names),
+            },
         )
+
+    @property
+    def _num_phantoms(self) -> int:
+        return len(self.cohort) if self.settings.data.data == PHANTOM else 0
 
     def _search(self) -> None:
         training, search = self.settings.training, self.settings.search
@@ -248,17 +249,12 @@ class SearchRun:
             epsilon=search.epsilon,
             seconds=sum(record.seconds or 0 for record in records),
             command=self.command,
-            settings=self._flat_settings(),
+            settings=read_flags(self.folder),
             notes=self._notes(result),
             **found,
         )
         write_search_report(self.folder / "report.html", report)
         write_figures(self.folder / "figures", report)
-
-    def _flat_settings(self) -> dict[str, str]:
-        text = (self.folder / "flags.cfg").read_text(encoding="utf-8")
-        pairs = (line.lstrip("-").partition("=") for line in text.splitlines())
-        return {name: value if mark else "true" for name, mark, value in pairs}
 
     def _notes(self, result: FinalModel | None) -> list[str]:
         notes = [

@@ -6,12 +6,10 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from robmednas_tf.cli.score_rows import lookup_table_row, network_row
 from robmednas_tf.cli.search_data import PreparedCohort
 from robmednas_tf.data.prepared import PreparedSubject
-from robmednas_tf.data.slices import read_slices
-from robmednas_tf.evaluation.inference import AttackedInference, summarize
-from robmednas_tf.evaluation.lookup import LookupTable
-from robmednas_tf.evaluation.metrics import VolumeMetrics
+from robmednas_tf.evaluation.inference import AttackedInference
 from robmednas_tf.report.contents import ScoreGroup, ScoreRow
 from robmednas_tf.search.trials import COMPLETED, TrialRecord
 
@@ -34,13 +32,10 @@ def score_groups(
         The search's test subjects, with the winner's and the median trial beside; then the
         held-out ones.
     """
-    known = subjects.final.train
-    table = LookupTable.fit(pair for subject in known for pair in read_slices(subject))
 
     def rows(tested: Sequence[PreparedSubject]) -> list[ScoreRow]:
-        final = summarize([inference.score(subject) for subject in tested])
-        look_up = summarize([_table_scores(table, subject) for subject in tested])
-        return [ScoreRow("Final model", final), ScoreRow("Intensity look-up table", look_up)]
+        network = network_row("Final model", inference, tested)
+        return [network, lookup_table_row(subjects.final.train, tested)]
 
     searched, kept = rows(subjects.search.test), rows(subjects.held_out)
     trials = [
@@ -61,13 +56,6 @@ def score_groups(
             kept,
         ),
     ]
-
-
-def _table_scores(table: LookupTable, subject: PreparedSubject):
-    metrics = VolumeMetrics()
-    for mr, ct_hu in read_slices(subject):
-        metrics.update(ct_hu, table.predict(mr))
-    return {"clean": metrics.result()}
 
 
 def _medians(records: Sequence[TrialRecord]) -> dict[str, float]:

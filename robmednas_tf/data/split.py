@@ -40,6 +40,11 @@ class Split:
         if twice:
             raise ValueError(f"No subject may stand twice in a split. Received twice: {twice}.")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all parts."""
+        return (*self.train, *self.validation, *self.test)
+
     def to_dict(self) -> dict[str, list[str]]:
         """Returns the split as a JSON-ready dictionary."""
         return {
@@ -65,15 +70,19 @@ class Split:
         return cls(**{part: tuple(names) for part, names in values.items()})
 
 
-def split_cohort(names: Iterable[str], seed: int) -> Split:
-    """Splits a cohort in the paper's proportions, 63 : 9 : 7.
+def split_cohort(
+    names: Iterable[str], seed: int, num_validation: int = 0, num_test: int = 0
+) -> Split:
+    """Splits a cohort in the paper's proportions, 63 : 9 : 7, or as asked for.
 
     Args:
         names: The subjects' names; their order does not matter.
         seed: One seed, one split, >= 0.
+        num_validation: Subjects that choose the epoch; 0 for the paper's proportion.
+        num_test: Subjects that are scored; 0 for the paper's proportion.
 
     Raises:
-        ValueError: If there are fewer than three subjects.
+        ValueError: If there are fewer than three subjects, or none would be left to train on.
 
     Source: paper section 2.
     """
@@ -81,9 +90,16 @@ def split_cohort(names: Iterable[str], seed: int) -> Split:
     if len(names) < 3:
         raise ValueError(
             f"A cohort must have at least 3 subjects to be split. Received: {len(names)}. "
-            "Add subjects; a phantom cohort takes --num_subjects."
+            "Add subjects; a phantom cohort takes --num_phantoms."
         )
-    return _split(_shuffled(names, seed, stream=0), *_cohort_parts(len(names)))
+    parts = _cohort_parts(len(names), num_validation, num_test)
+    if sum(parts) >= len(names):
+        raise ValueError(
+            f"A split of {len(names)} subjects must leave at least one to train on. "
+            f"Received: {parts[0]} to validate on (--num_validation), {parts[1]} to test on "
+            "(--num_test)."
+        )
+    return _split(_shuffled(names, seed, stream=0), *parts)
 
 
 def split_search(names: Iterable[str], num_subjects: int, seed: int) -> Split:
@@ -114,16 +130,19 @@ def split_search(names: Iterable[str], num_subjects: int, seed: int) -> Split:
     return _split(_shuffled(names, seed, stream=1)[:num_subjects], num_each, num_each)
 
 
-def num_subjects_for_search(num_subjects: int) -> int:
+def num_subjects_for_search(num_subjects: int, num_validation: int = 0, num_test: int = 0) -> int:
     """Returns the size of the smallest cohort whose training part holds `num_subjects`."""
     size = num_subjects + 2
-    while size - sum(_cohort_parts(size)) < num_subjects:
+    while size - sum(_cohort_parts(size, num_validation, num_test)) < num_subjects:
         size += 1
     return size
 
 
-def _cohort_parts(size: int) -> tuple[int, int]:
-    return max(1, round(size * 9 / 79)), max(1, round(size * 7 / 79))
+def _cohort_parts(size: int, num_validation: int, num_test: int) -> tuple[int, int]:
+    return (
+        num_validation or max(1, round(size * 9 / 79)),
+        num_test or max(1, round(size * 7 / 79)),
+    )
 
 
 def _shuffled(names: Sequence[str], seed: int, stream: int) -> list[str]:

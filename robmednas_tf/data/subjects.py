@@ -60,7 +60,6 @@ class Pair:
             grid.to_slices(self.ct, fill=AIR_HU)[..., np.newaxis],
         )
 
-
     def mask_slices(self, image_size: int) -> np.ndarray:
         """Returns the body mask as axial slices on `slices`' grid.
 

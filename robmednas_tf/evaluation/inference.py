@@ -99,6 +99,20 @@ class AttackedInference:
         )
 
 
+def evenly_spread(num_slices: int, count: int) -> list[int]:
+    """Returns places of up to `count` slices, evenly spread from inferior to superior."""
+    count = min(count, num_slices)
+    return [(2 * place + 1) * num_slices // (2 * count) for place in range(count)]
+
+
+def evenly_spread_panels(
+    inference: AttackedInference, subject: PreparedSubject, count: int = 3
+) -> list[Panel]:
+    """Predicts a few of a subject's slices for a report, from inferior to superior."""
+    places = evenly_spread(subject.num_slices, count)
+    return [inference.panel(subject, place) for place in places]
+
+
 class AttackedValidation:
     """What an epoch logs of its validation subjects, clean and under attack, in one pass.
 

@@ -112,7 +112,8 @@ class _Score:
     def __init__(self, subject: PreparedSubject, model: str, condition: str, has_mask: bool):
         self._names = (subject.name, model, condition)
         # The challenge knows the volume itself: what pads it to the network's grid is left out.
-        self._plane = tuple(min(size, subject.image_size) for size in subject.plane)
+        rows, columns = subject.plane
+        self._plane = min(rows, subject.image_size), min(columns, subject.image_size)
         self._regions = VolumeMetrics()
         self._in_mask = MaskMetrics((subject.num_slices, *self._plane)) if has_mask else None
 

@@ -1,1 +1,1 @@
-"""Figures and tables: what a search leaves to read."""
+"""Figures, tables and pages: what a search, a training and an evaluation leave to read."""

@@ -29,8 +29,10 @@ from robmednas_tf.report.style import (
     MUTED,
     ORANGE,
     VERMILION,
+    legend_above,
     new_figure,
     plain_axes,
+    say_empty,
 )
 from robmednas_tf.search.trials import TrialRecord
 
@@ -61,7 +63,7 @@ def search_curve(report: SearchReport) -> Figure:
     if report.best is not None:
         label_best(axes, report.best, report.best.number, score_of(report.best), _side(report))
     else:
-        _say_empty(axes, "No trial was scored.")
+        say_empty(axes, "No trial was scored.")
     if report.scored or report.failed:
         _legend(figure, 5)
     return figure
@@ -84,7 +86,7 @@ def clean_vs_adversarial(report: SearchReport) -> Figure:
     plain_axes(axes, *(wording.metric_label(name) for name in names))
     if not shown:
         axes.set_xticks([])
-        _say_empty(axes, "There is no trial to show.")
+        say_empty(axes, "There is no trial to show.")
         return figure
     clean, attacked = (np.array([r.metrics[name] for r in shown]) for name in names)
     low, high = _limits(np.concatenate([clean, attacked]))
@@ -114,7 +116,7 @@ def score_vs_parameters(report: SearchReport) -> Figure:
     plain_axes(axes, "trainable parameters", wording.metric_label(report.objective))
     if not shown:
         axes.set_xticks([])
-        _say_empty(axes, "There is no trial to show.")
+        say_empty(axes, "There is no trial to show.")
         return figure
     parameters = np.array([number_of(record, "parameters") for record in shown])
     scores = np.array([score_of(record) for record in shown])
@@ -141,15 +143,7 @@ def score_vs_parameters(report: SearchReport) -> Figure:
 
 
 def _legend(figure: Figure, num_columns: int) -> None:
-    figure.legend(
-        loc="outside upper left",
-        ncols=num_columns,
-        frameon=False,
-        fontsize=_FONT_SIZE,
-        labelcolor=INK,
-        handletextpad=0.4,
-        columnspacing=1.3,
-    )
+    legend_above(figure, *figure.axes[0].get_legend_handles_labels(), num_columns)
 
 
 def _place_of(source: str) -> tuple[int, str]:
@@ -195,10 +189,3 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     margin = max(0.05 * (high - low), 0.01)
     return low - margin, high + margin
-
-
-def _say_empty(axes: Axes, text: str) -> None:
-    axes.set_yticks([])
-    axes.annotate(
-        text, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color=MUTED, size=11
-    )

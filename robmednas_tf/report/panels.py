@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.evaluation.metrics import VolumeMetrics, mean_over_regions
 from robmednas_tf.report import wording
-from robmednas_tf.report.style import INK, MUTED, new_figure
+from robmednas_tf.report.style import INK, new_figure
+from robmednas_tf.report.tiles import (
+    CT_WINDOW_HU,
+    Scale,
+    Tile,
+    ct_scale,
+    draw_bar,
+    draw_tile,
+    mr_scale,
+    mr_window,
+    perturbation_scale,
+)
 
-# Air to dense bone, so that no region of the metrics lies outside.
-CT_WINDOW_HU = (-1000.0, 1500.0)
 ERROR_MAX_HU = 500.0
-MR_PERCENTILES = (1.0, 99.0)
 
 _TILE, _TITLE, _HEAD, _FOOT, _COLUMNS = 2.3, 0.26, 0.42, 0.62, 4
 _BLOCK = _HEAD + 2 * (_TITLE + _TILE)
-_FONT_SIZE = 9.0
-
-
-@dataclass(frozen=True, eq=False)
-class _Scale:
-    label: str
-    colours: str
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Tile:
-    title: str
-    values: np.ndarray
-    scale: _Scale
 
 
 def panel_image(panel: Panel) -> np.ndarray:
@@ -53,11 +40,11 @@ def panel_image(panel: Panel) -> np.ndarray:
         percentile), synthetic CT clean and attacked, CT (all in `CT_WINDOW_HU`), and the attacked
         prediction's absolute error (0 to `ERROR_MAX_HU`).
     """
-    mr_window = _mr_window([panel])
+    window = mr_window([panel.mr])
     error = np.abs(panel.attacked_synthetic_ct - panel.ct)
     tiles = [
-        _grey(panel.mr, *mr_window),
-        _grey(panel.attacked_mr, *mr_window),
+        _grey(panel.mr, *window),
+        _grey(panel.attacked_mr, *window),
         _grey(panel.synthetic_ct, *CT_WINDOW_HU),
         _grey(panel.attacked_synthetic_ct, *CT_WINDOW_HU),
         _grey(panel.ct, *CT_WINDOW_HU),
@@ -92,76 +79,33 @@ def draw_panels(panels: Sequence[Panel], epsilon: float) -> Figure:
         for place, tile in enumerate(_tiles(panel, scales)):
             row, column = divmod(place, _COLUMNS)
             bottom = top - (row + 1) * (_TILE + _TITLE)
-            _draw_tile(figure, tile, column * _TILE, bottom)
+            draw_tile(figure, tile, column * _TILE, bottom, _TILE)
     for column, scale in enumerate(scales):
-        _draw_bar(figure, scale, column * _TILE)
+        draw_bar(figure, scale, column * _TILE, _TILE)
     return figure
 
 
-def _scales(panels: Sequence[Panel], epsilon: float) -> tuple[_Scale, _Scale, _Scale, _Scale]:
-    # Where there was no attack, any span shows that.
-    size, mr_window = epsilon or 0.01, _mr_window(panels)
+def _scales(panels: Sequence[Panel], epsilon: float) -> tuple[Scale, Scale, Scale, Scale]:
     return (
-        _Scale("MR, z-score", "gray", *mr_window, ticks=mr_window),
-        # Wider than the attack, whose two ends would both be nearly black.
-        _Scale("perturbation, z-score", "PuOr", -1.6 * size, 1.6 * size, (-size, 0, size)),
-        _Scale("CT and synthetic CT, HU", "gray", *CT_WINDOW_HU, (-1000, 0, 1500)),
-        _Scale("absolute error of synthetic CT, HU", "inferno", 0.0, ERROR_MAX_HU, (0, 250, 500)),
+        mr_scale(panel.mr for panel in panels),
+        perturbation_scale(epsilon),
+        ct_scale(),
+        Scale("absolute error of synthetic CT, HU", "inferno", 0.0, ERROR_MAX_HU, (0, 250, 500)),
     )
 
 
-def _tiles(panel: Panel, scales: Sequence[_Scale]) -> Iterator[_Tile]:
+def _tiles(panel: Panel, scales: Sequence[Scale]) -> Iterator[Tile]:
     mr, perturbation, ct, error = scales
-    yield _Tile("MR", panel.mr, mr)
-    yield _Tile("MR attacked", panel.attacked_mr, mr)
-    yield _Tile("perturbation", panel.attacked_mr - panel.mr, perturbation)
-    yield _Tile("CT", panel.ct, ct)
+    yield Tile("MR", panel.mr, mr)
+    yield Tile("MR attacked", panel.attacked_mr, mr)
+    yield Tile("perturbation", panel.attacked_mr - panel.mr, perturbation)
+    yield Tile("CT", panel.ct, ct)
     predictions = {"clean": panel.synthetic_ct, "attacked": panel.attacked_synthetic_ct}
     for condition, predicted in predictions.items():
         dice = wording.number(mean_dice(panel.ct, predicted), 3)
-        yield _Tile(f"synthetic CT {condition}, Dice {dice}", predicted, ct)
+        yield Tile(f"synthetic CT {condition}, Dice {dice}", predicted, ct)
     for condition, predicted in predictions.items():
-        yield _Tile(f"error {condition}", np.abs(predicted - panel.ct), error)
-
-
-def _draw_tile(figure: Figure, tile: _Tile, left: float, bottom: float) -> None:
-    width, height = figure.get_size_inches()
-    gap = 0.03
-    axes = figure.add_axes(
-        ((left + gap) / width, bottom / height, (_TILE - 2 * gap) / width, _TILE / height)
-    )
-    scale = tile.scale
-    # Without interpolation a pixel stays a pixel, and is stored once in SVG.
-    axes.imshow(
-        tile.values, cmap=scale.colours, vmin=scale.low, vmax=scale.high, interpolation="none"
-    )
-    axes.axis("off")
-    axes.set_title(tile.title, color=INK, fontsize=_FONT_SIZE, pad=3, loc="left")
-
-
-def _draw_bar(figure: Figure, scale: _Scale, left: float) -> None:
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes(
-        ((left + 0.3) / width, 0.42 / height, (_TILE - 0.6) / width, 0.1 / height)
-    )
-    norm = Normalize(scale.low, scale.high)
-    bar = figure.colorbar(ScalarMappable(norm, scale.colours), cax=axes, orientation="horizontal")
-    bar.set_ticks(scale.ticks)
-    bar.ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=_FONT_SIZE - 1, length=2, pad=2)
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(_tick))
-    bar.set_label(scale.label, color=INK, fontsize=_FONT_SIZE - 0.5, labelpad=1)
-    bar.outline.set_visible(False)
-
-
-def _tick(value: float, _: int | None = None) -> str:
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
-
-
-def _mr_window(panels: Sequence[Panel]) -> tuple[float, float]:
-    low, high = np.percentile(
-        np.concatenate([panel.mr.ravel() for panel in panels]), MR_PERCENTILES
-    )
-    return float(low), float(high)
+        yield Tile(f"error {condition}", np.abs(predicted - panel.ct), error)
 
 
 def _grey(values: np.ndarray, low: float, high: float) -> np.ndarray:

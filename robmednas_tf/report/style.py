@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,6 +22,7 @@ from robmednas_tf.files import replaced_atomically
 
 # Okabe and Ito's colours, told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, VERMILION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+PURPLE, SKY = "#cc79a7", "#56b4e9"
 INK, MUTED, RULE, PAPER = "#1d2329", "#59636e", "#d3d9df", "#ffffff"
 
 # On a page the colours are the page's, which has a light and a dark look.
@@ -28,6 +31,8 @@ _PAGE_COLOURS = {
     ORANGE: "var(--orange)",
     GREEN: "var(--green)",
     VERMILION: "var(--vermilion)",
+    PURPLE: "var(--purple)",
+    SKY: "var(--sky)",
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     RULE: "var(--rule)",
@@ -42,6 +47,8 @@ _STYLE: dict[Any, Any] = {
     "savefig.transparent": False,
 }
 _FONT_SIZE = 9.0
+# Of a font size of 8.5, on average.
+_LETTERS_PER_INCH = 14
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -63,6 +70,46 @@ def plain_axes(axes: Axes, x_label: str, y_label: str) -> None:
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(MUTED)
         spine.set_linewidth(0.8)
+
+
+def legend_above(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], num_columns: int | None = None
+) -> None:
+    """Lays a legend above everything else.
+
+    Args:
+        figure: In constrained layout.
+        handles: What stands before each label.
+        labels: Plain texts.
+        num_columns: None for as many as the figure is wide enough for.
+    """
+    if num_columns is None:
+        longest = 6 + max((len(label) for label in labels), default=0)
+        num_columns = max(1, int(figure.get_size_inches()[0] * _LETTERS_PER_INCH / longest))
+    figure.legend(
+        handles,
+        [plain_text(label) for label in labels],
+        loc="outside upper left",
+        ncols=num_columns,
+        frameon=False,
+        fontsize=_FONT_SIZE - 0.5,
+        labelcolor=INK,
+        handletextpad=0.4,
+        columnspacing=1.3,
+    )
+
+
+def plain_text(text: str) -> str:
+    """Returns a text for matplotlib to write as it is: no mathematics, no hidden label."""
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
+def say_empty(axes: Axes, text: str) -> None:
+    """Writes why axes show nothing, in their middle."""
+    axes.set_yticks([])
+    axes.annotate(
+        text, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color=MUTED, size=11
+    )
 
 
 def write_figure(figure: Figure, path: Path) -> None:

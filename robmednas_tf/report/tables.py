@@ -12,7 +12,13 @@ from robmednas_tf.evaluation.inference import CONDITIONS
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.report import wording
-from robmednas_tf.report.contents import SearchReport, architecture_of, number_of, score_of
+from robmednas_tf.report.contents import (
+    ScoreGroup,
+    SearchReport,
+    architecture_of,
+    number_of,
+    score_of,
+)
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord, best
 
 # A trial's metrics in the table of all trials; the objective stands there as its score.
@@ -53,7 +59,7 @@ class ScoreTable:
     groups: Sequence[tuple[str, str, str, Sequence[Sequence[str]]]]
 
 
-def score_tables(report: SearchReport) -> list[ScoreTable]:
+def score_tables(groups: Sequence[ScoreGroup]) -> list[ScoreTable]:
     """Returns the scores of every group: Dice, then MAE."""
     titles = {"dice": "Dice (1 is perfect)", "mae": "MAE in HU (0 is perfect)"}
     regions = ["Mean of four", *(region.label for region in REGIONS.values())]
@@ -68,7 +74,7 @@ def score_tables(report: SearchReport) -> list[ScoreTable]:
                     ", ".join(group.subjects),
                     [[row.label, *_scores(row.metrics, metric)] for row in group.rows],
                 )
-                for group in report.scores
+                for group in groups
             ],
         )
         for metric, title in titles.items()

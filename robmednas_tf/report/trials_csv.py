@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from robmednas_tf.evaluation.inference import CONDITIONS
 from robmednas_tf.evaluation.regions import REGIONS
-from robmednas_tf.files import write_text
+from robmednas_tf.report.csv_files import write_csv
 from robmednas_tf.search.trials import TrialRecord
 
 METRICS = tuple(
@@ -37,12 +34,7 @@ def write_trials_csv(path: Path, records: Iterable[TrialRecord]) -> None:
     The columns are `COLUMNS`: MAE in HU, time in seconds, the architecture as JSON. What is
     unknown or undefined (NaN) is an empty cell.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerow({name: _cell(value) for name, value in _row(record).items()})
-    write_text(path, text.getvalue())
+    write_csv(path, COLUMNS, map(_row, records))
 
 
 def _row(record: TrialRecord) -> Mapping[str, Any]:
@@ -60,8 +52,3 @@ def _row(record: TrialRecord) -> Mapping[str, Any]:
         "architecture": None if architecture is None else json.dumps(architecture),
         "message": record.message,
     }
-
-
-def _cell(value: Any) -> Any:
-    undefined = value is None or (isinstance(value, float) and math.isnan(value))
-    return "" if undefined else value

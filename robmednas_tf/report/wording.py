@@ -15,7 +15,7 @@ UNMEASURED = "n/a"
 
 _CONDITIONS = {"adversarial": "under attack", "clean": "on clean input"}
 # The regions a change of which says most: the whole head is the complement of air.
-_TOLD_REGIONS = ("bone", "air", "soft_tissue")
+TOLD_REGIONS = ("bone", "air", "soft_tissue")
 
 
 def number(value: float | None, digits: int) -> str:
@@ -100,7 +100,7 @@ def summary(report: SearchReport) -> str:
     """Returns the search and what came of it in one paragraph."""
     sentences = [_what_was_done(report), attack_phrase(report.epsilon), _what_was_found(report)]
     if report.epsilon and report.scores and report.scores[-1].rows:
-        sentences.append(_what_changed(report.scores[-1]))
+        sentences.append(what_changed(report.scores[-1]))
     return " ".join(sentences)
 
 
@@ -154,11 +154,12 @@ def _what_was_found(report: SearchReport) -> str:
     )
 
 
-def _what_changed(group: ScoreGroup) -> str:
+def what_changed(group: ScoreGroup) -> str:
+    """Returns what the attack does to the first network of a group; empty where it is unknown."""
     row = group.rows[0]
     changes = [
         f"from {number(clean, 3)} to {number(attacked, 3)} in {REGIONS[region].label.lower()}"
-        for region in _TOLD_REGIONS
+        for region in TOLD_REGIONS
         for clean, attacked in [_dice(row.metrics, region)]
         if not (math.isnan(clean) or math.isnan(attacked))
     ]

@@ -14,6 +14,8 @@ from typing import Any
 
 import keras_tuner
 
+from robmednas_tf.differences import differences, shown
+
 FORMAT = 1
 _KEYS = {"format", "oracle", "objective", "seed", "space", "settings", "found"} | {
     "num_startup_trials"
@@ -71,11 +73,11 @@ def refuse_differences(saved: Mapping[str, Any], now: Mapping[str, Any], folder:
     Raises:
         keras_tuner.errors.FatalValueError: If they differ, naming each that does with both values.
     """
-    differences = list(_differences(saved, now))
-    if differences:
+    found = list(_differences(saved, now))
+    if found:
         raise keras_tuner.errors.FatalValueError(
             f"The search in {str(folder)!r} was started with other settings. "
-            f"{'; '.join(differences)}. Give another --output_dir, or the folder's settings."
+            f"{'; '.join(found)}. Give another --output_dir, or the folder's settings."
         )
 
 
@@ -87,20 +89,9 @@ def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
         if key == "space":
             yield _space_difference(before or [], value)
         elif key == "settings":
-            yield from _setting_differences(before or {}, value)
+            yield from differences(before or {}, value)
         else:
-            yield f"{key}: {_shown(before)} in the folder, {_shown(value)} now"
-
-
-def _setting_differences(
-    saved: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
-) -> Iterator[str]:
-    for key in sorted({*saved, *now}):
-        before, after = saved.get(key, _ABSENT), now.get(key, _ABSENT)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _setting_differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            yield f"{prefix}{key}: {_shown(before)} in the folder, {_shown(after)} now"
+            yield f"{key}: {shown(before)} in the folder, {shown(value)} now"
 
 
 def _space_difference(saved: list[Any], now: list[Any]) -> str:
@@ -116,11 +107,4 @@ def _hyperparameter(config: Mapping[str, Any] | None) -> str:
     if config is None:
         return "nothing"
     rest = {key: value for key, value in config["config"].items() if key != "name"}
-    return f"{config['class_name']} {config['config']['name']!r} {_shown(rest)}"
-
-
-_ABSENT = object()
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is _ABSENT else json.dumps(value)
+    return f"{config['class_name']} {config['config']['name']!r} {shown(rest)}"

@@ -1,4 +1,4 @@
-"""A search's trials in TensorBoard: curves, images, and the HParams page."""
+"""A search's trials in TensorBoard: pictures, and the HParams page."""
 
 from __future__ import annotations
 
@@ -8,31 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
-
-
-class EpochScalars(keras.callbacks.Callback):
-    """Writes every quantity that Keras logs at the end of each epoch.
-
-    Args:
-        folder: Folder of the run's events; events of an earlier attempt are removed.
-    """
-
-    def __init__(self, folder: Path):
-        super().__init__()
-        shutil.rmtree(folder, ignore_errors=True)
-        self.writer = tf.summary.create_file_writer(str(folder))
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes the epoch's losses."""
-        with self.writer.as_default(step=epoch + 1):
-            for name, value in (logs or {}).items():
-                tf.summary.scalar(f"epoch/{name}", value)
-        self.writer.flush()
 
 
 def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: str) -> None:

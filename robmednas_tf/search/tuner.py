@@ -18,8 +18,9 @@ from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.search.hypermodel import Outcome, UNetHyperModel
 from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
-from robmednas_tf.search.tensorboard import EpochScalars, write_hparams_config, write_outcome
+from robmednas_tf.search.tensorboard import write_hparams_config, write_outcome
 from robmednas_tf.search.trials import TrialRecord, best, trial_folder
+from robmednas_tf.training.scalars import EpochScalars
 
 # KerasTuner prints each failed candidate's traceback; the trial's file keeps it instead.
 kt_config.DEBUG = False

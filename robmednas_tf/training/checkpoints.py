@@ -21,6 +21,9 @@ from robmednas_tf.files import replaced_atomically
 # Gives a network's quantities on the validation slices, `val_loss` among them.
 Validation = Callable[[], Mapping[str, float]]
 
+# What a checkpoint that is missing, cut short or something else raises.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
 
 class BestEpoch(keras.callbacks.Callback):
     """Validates the averaged weights and keeps those of the epoch with the lowest loss.
@@ -106,7 +109,7 @@ class BestEpoch(keras.callbacks.Callback):
             with np.load(self._checkpoint) as saved:
                 history = json.loads(str(saved["history"]))
                 groups = [_arrays(saved, name) for name in ("best", "weights", "optimizer")]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             warnings.warn(
                 f"Checkpoint {str(self._checkpoint)!r} is damaged; training begins anew: {error}",
                 RuntimeWarning,
@@ -131,6 +134,15 @@ class BestEpoch(keras.callbacks.Callback):
         }
         with replaced_atomically(path) as temporary:
             np.savez(temporary, history=json.dumps(self.history), **arrays)
+
+
+def read_history(checkpoint: Path) -> dict[str, list[float]]:
+    """Returns what the epochs that a checkpoint holds have logged; nothing where there is none."""
+    try:
+        with np.load(checkpoint) as saved:
+            return json.loads(str(saved["history"]))
+    except _DAMAGE:
+        return {}
 
 
 def _arrays(saved: Mapping[str, np.ndarray], group: str) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The training step: squared error per slice, on clean slices or with some replaced by attacked ones.
+"""The training step: squared error per slice, of clean slices or of some that were attacked.
 
 Source: paper sections 2.2 to 2.4.
 """
@@ -110,9 +110,7 @@ def compile_model(
         jit_compile: Whether XLA compiles the step; None leaves it to Keras, which does on a GPU.
     """
     optimizer = FlatAdam(config.learning_rate, weight_averaging=config.weight_averaging)
-    model.compile(
-        optimizer=optimizer, jit_compile="auto" if jit_compile is None else jit_compile
-    )
+    model.compile(optimizer=optimizer, jit_compile="auto" if jit_compile is None else jit_compile)
     optimizer.build(model.trainable_variables)
 
 

@@ -1,6 +1,5 @@
 """Mistakes in input: one clear line that names subject and file, status 2, before any training."""
 
-import contextlib
 import gzip
 import shutil
 
@@ -8,31 +7,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from robmednas_tf.cli import command
 from robmednas_tf.cli.search import main
 from robmednas_tf.cli.search_flags import FLAGS
 from robmednas_tf.files import locked_folder
 
 
 @pytest.fixture
-def refused(tmp_path, capsys, parsed):
-    """A function that runs the command with flags and returns its one line of refusal."""
+def refused(tmp_path, refusal):
+    """A function that runs the search with flags and returns its one line of refusal."""
 
     def run(*arguments):
-        capsys.readouterr()
-        flags = [
-            *("--num_subjects=3", "--image_size=16", f"--output_dir={tmp_path / 'run'}"),
-            *(f"--cache_dir={tmp_path / 'cache'}", *arguments),
-        ]
-        with pytest.raises(SystemExit) as stop, contextlib.ExitStack() as stack:
-            with command.refusing_bad_input():
-                stack.enter_context(parsed(FLAGS, *flags))
-            main()
-        assert stop.value.code == 2
+        line = refusal(main, FLAGS, "--num_subjects=3", *arguments)
         assert not list(tmp_path.glob("run/trials/*"))
-        lines = capsys.readouterr().err.splitlines()
-        assert len(lines) == 1
-        return lines[0]
+        return line
 
     return run
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import signal
-import time
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ import tensorflow as tf
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.search.trials import COMPLETED, read_trials
 
-from .conftest import SMOKE
+from .conftest import SMOKE, wait_for
 
 LEFT = {
     "flags.cfg",
@@ -132,14 +131,6 @@ def test_other_settings_in_the_same_folder_are_refused(smoke_run, start_search):
     assert "epochs: 3 in the folder, 4 now" in errors
     assert "epsilon: 0.2 in the folder, 0.1 now" in errors
     assert "--output_dir" in errors
-
-
-def wait_for(path, process):
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_killed_and_interrupted_searches_end_with_the_same_trials(

@@ -34,6 +34,14 @@ def test_search_draws_and_splits(count, sizes):
     assert len(set(split.train + split.validation + split.test) & set(_names(63))) == count
 
 
+def test_parts_of_a_chosen_size():
+    assert _sizes(split_cohort(_names(10), 0, num_validation=2, num_test=3)) == (5, 2, 3)
+    assert _sizes(split_cohort(_names(10), 0, num_test=3)) == (6, 1, 3)
+    assert num_subjects_for_search(6, num_validation=2, num_test=3) == 11
+    with pytest.raises(ValueError, match=r"at least one to train on.*--num_validation.*--num_test"):
+        split_cohort(_names(5), 0, num_validation=2, num_test=3)
+
+
 @pytest.mark.parametrize("split", [split_cohort, lambda names, seed: split_search(names, 6, seed)])
 def test_splits_follow_the_seed_and_not_the_order(split):
     names = _names(40)
@@ -48,7 +56,7 @@ def test_a_split_never_changes():
 
 
 def test_too_few_subjects_say_how_many_are_needed():
-    with pytest.raises(ValueError, match=r"at least 3 subjects.*Received: 2.*--num_subjects"):
+    with pytest.raises(ValueError, match=r"at least 3 subjects.*Received: 2.*--num_phantoms"):
         split_cohort(_names(2), 0)
     with pytest.raises(ValueError, match=r"Received: 5.*at least 8 subjects.*--num_subjects"):
         split_search(_names(5), 6, 0)

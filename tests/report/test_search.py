@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -13,92 +11,14 @@ from robmednas_tf.report.wording import UNDEFINED
 from robmednas_tf.search.trials import FAILED
 
 from .conftest import make_groups, make_panel, make_record, metrics_at, random_architecture
+from .pages import Page, check_figures, read_page
 
 FIGURES = ["search_curve", "clean_vs_adversarial", "score_vs_parameters", "architecture", "panels"]
-VOID = {"meta", "br", "img", "hr", "link", "input", "use", "path", "rect", "circle", "image"}
 
 
-class _Page(HTMLParser):
-    """Reads a page: its text, its tables' rows, its images, its ids and its links."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.images: list[str | None] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.heads = 0
-        self._cell: list[str] | None = None
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_startendtag(self, tag, attrs):
-        self._note(tag, dict(attrs))
-
-    def handle_starttag(self, tag, attrs):
-        self._note(tag, dict(attrs))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self._cell = []
-            self._span = int(dict(attrs).get("colspan", 1))
-            self.heads += tag == "th"
-            assert tag == "td" or "scope" in dict(attrs)
-
-    def handle_endtag(self, tag):
-        if tag in VOID:
-            return
-        assert self.open.pop() == tag
-        if tag in ("td", "th"):
-            self.tables[-1][-1] += ["".join(self._cell).strip()] + [""] * (self._span - 1)
-            self._cell = None
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-        if self._cell is not None:
-            self._cell.append(data)
-
-    def _note(self, tag, attrs):
-        if tag == "img" or (tag == "svg" and attrs.get("role") == "img"):
-            self.images.append(attrs.get("alt") or attrs.get("aria-label"))
-        assert tag != "script"
-        assert not (tag == "svg" and attrs.get("role") != "img")
-        self.ids += [attrs["id"]] if "id" in attrs else []
-        self.links += [attrs[name] for name in ("href", "src", "xlink:href") if name in attrs]
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def table(self, first_head: str) -> list[list[str]]:
-        (found,) = [table for table in self.tables if table[0][0] == first_head]
-        return found
-
-
-def _write(folder, report) -> _Page:
-    path = folder / "report.html"
-    write_search_report(path, report)
-    text = path.read_text(encoding="utf-8")
-    page = _Page(text)
-    assert "http" not in text
-    assert "@import" not in text
-    assert all(page.images)
-    assert len(page.ids) == len(set(page.ids))
-    for link in page.links:
-        assert link.startswith("data:") or link.removeprefix("#") in page.ids
-    for used in re.findall(r"url\(#?([^)]*)\)", text):
-        assert used in page.ids
-    for table in page.tables:
-        assert len({len(row) for row in table}) == 1
-    return page
+def _write(folder, report) -> Page:
+    write_search_report(folder / "report.html", report)
+    return read_page(folder / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -285,12 +205,7 @@ def test_same_values_same_bytes(tmp_path, make_report, full):
 
 
 def test_figures_are_written_as_png_and_svg(full):
-    files = sorted((full[1] / "figures").iterdir())
-    expected = [f"{name}{suffix}" for name in FIGURES for suffix in (".png", ".svg")]
-    assert [path.name for path in files] == sorted(expected)
-    for path in files:
-        start = path.read_bytes()[:8]
-        assert start == (b"\x89PNG\r\n\x1a\n" if path.suffix == ".png" else b"<?xml ve")
+    check_figures(full[1] / "figures", FIGURES)
 
 
 def test_figures_of_nothing(tmp_path, make_report):

@@ -1,0 +1,118 @@
+"""The flags of `run_eval.py`, and the settings they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import flags
+
+from robmednas_tf.attacks.notation import CURVES, KINDS, Perturbation, parse_perturbations
+from robmednas_tf.cli import data_flags
+from robmednas_tf.cli.eval_models import ModelSource, parse_models
+from robmednas_tf.cli.run_record import read_flags
+
+FLAGS = flags.FlagValues()
+data_flags.define(FLAGS, image_size=0, slices_per_subject=0, num_phantoms=24)
+
+SPLITS = ("test", "validation", "train", "all")
+
+flags.DEFINE_list(
+    "models",
+    [],
+    "Models under evaluation, name=PATH,name=PATH: the folder of a run, a .keras file or a "
+    "SavedModel's folder. The first one's run gives --data and its kin where they are not given.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("output_dir", "runs/eval", "Folder of the evaluation.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "split",
+    "test",
+    SPLITS,
+    "Part of the cohort that is evaluated; all is for a cohort that no model has seen.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_list(
+    "attacks",
+    ["fgsm:0.06"],
+    f"Attacks, name:size, in standard deviations of MR; names: {', '.join(KINDS)}. Empty for "
+    "none. Paper: fgsm:0.06 (Tables 2 and 3), fgsm:0.15 (Figure 4).",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool(
+    "curves",
+    False,
+    "Evaluate the paper's progressive corruptions too: FGSM 0.02 to 0.20, Gaussian noise of "
+    "standard deviation 0.025 to 0.25.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "baseline",
+    None,
+    "Name of the model that the others are compared with. Default: the first.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("num_slices", 5, "Slices shown in figures. Paper: 5.", flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 6, "Slices predicted at a time.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Seed of the Gaussian noise.", flag_values=FLAGS)
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """All the settings of one evaluation, but for its data, whose grid the models decide."""
+
+    output_dir: Path
+    models: tuple[ModelSource, ...]
+    baseline: str
+    split: str
+    attacks: tuple[Perturbation, ...]
+    curves: tuple[Perturbation, ...]
+    num_slices: int
+    batch_size: int
+    seed: int
+
+
+def settings_from_flags() -> EvalSettings:
+    """Turns the parsed flags into settings; takes over what the first model's run says of data.
+
+    Raises:
+        ValueError: If a value is outside its domain, or a model is not to be found.
+    """
+    for name, least in (("num_slices", 0), ("batch_size", 1), ("seed", 0)):
+        value = FLAGS.flag_values_dict()[name]
+        if value < least:
+            raise ValueError(f"--{name} must be at least {least}. Received: {value}.")
+    attacks = parse_perturbations(each for each in FLAGS.attacks if each)
+    models = parse_models(FLAGS.models)
+    names = [model.name for model in models]
+    if FLAGS.baseline is not None and FLAGS.baseline not in names:
+        raise ValueError(
+            f"--baseline must be one of the models {', '.join(names)}. "
+            f"Received: {FLAGS.baseline!r}."
+        )
+    _take_over_data(models)
+    return EvalSettings(
+        output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
+        models=models,
+        baseline=FLAGS.baseline or names[0],
+        split=FLAGS.split,
+        attacks=attacks,
+        curves=sum(CURVES.values(), ()) if FLAGS.curves else (),
+        num_slices=FLAGS.num_slices,
+        batch_size=FLAGS.batch_size,
+        seed=FLAGS.seed,
+    )
+
+
+def _take_over_data(models: tuple[ModelSource, ...]) -> None:
+    recorded = next((read_flags(model.run) for model in models if model.run is not None), {})
+    # Of another cohort nothing that a run says of its own holds.
+    if FLAGS["data"].present and recorded.get("data") not in (FLAGS.data, _absolute(FLAGS.data)):
+        return
+    for name in data_flags.NAMES:
+        if name in recorded and not FLAGS[name].present and name != "image_size":
+            FLAGS[name].parse(recorded[name])
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())

@@ -1,0 +1,243 @@
+"""The steps of an evaluation, in order; only what is not on disk yet is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from robmednas_tf.attacks.notation import CLEAN, Perturbation
+from robmednas_tf.attacks.perturbations import PerturbedInference
+from robmednas_tf.cli import command as commands
+from robmednas_tf.cli import data_flags, eval_flags
+from robmednas_tf.cli.eval_flags import EvalSettings
+from robmednas_tf.cli.eval_models import ModelSource
+from robmednas_tf.cli.eval_notes import notes
+from robmednas_tf.cli.eval_results import ResultFolder, Results
+from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.cli.run_record import read_flags, read_used, require_unused, write_record
+from robmednas_tf.cli.subjects import identities, open_cohort, prepare_subjects, split_subjects
+from robmednas_tf.data.cohort import Cohort
+from robmednas_tf.data.prepared import PreparedSubject, SliceCache
+from robmednas_tf.evaluation.inference import evenly_spread
+from robmednas_tf.evaluation.models import TrainedModel, load_model
+from robmednas_tf.evaluation.volumes import Wanted, evaluate_lookup_table, evaluate_subject
+from robmednas_tf.report.evaluation import (
+    EvaluatedModel,
+    EvaluationReport,
+    write_evaluation_figures,
+    write_evaluation_report,
+    write_metrics_csv,
+    write_tables,
+)
+from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE
+
+
+class EvalRun:
+    """One evaluation in its folder, from models and prepared slices to the report.
+
+    Args:
+        settings: All settings, checked.
+        command: The command line that repeats it.
+    """
+
+    def __init__(self, settings: EvalSettings, command: str):
+        self.settings, self.command = settings, command
+        self.folder = settings.output_dir
+        self.results = ResultFolder(self.folder)
+        self.conditions = [CLEAN, *map(str, settings.attacks)]
+        self.levels = [str(each) for each in settings.curves]
+
+    def run(self) -> None:
+        """Does every step that is not done yet."""
+        with commands.refusing_bad_input():
+            self.models = {each.name: load_model(each.path) for each in self.settings.models}
+            self.data = data_flags.data_config(eval_flags.FLAGS, self._image_size())
+            cohort = open_cohort(self.data)
+            names = self._names(cohort)
+            cohort.check()
+            self._require_unseen(cohort, names)
+            cache = SliceCache(
+                self.data.cache_dir, self.data.image_size, self.data.slices_per_subject
+            )
+            self.subjects = list(prepare_subjects(cohort, cache, names).values())
+            self.keys = {name: cache.key(cohort[name]) for name in names}
+            self._write_record(cohort, names)
+        self.shown = _slices_to_show(self.subjects, self.settings.num_slices)
+        with commands.refusing_bad_input():
+            self._evaluate()
+        self._report(cohort)
+
+    def _image_size(self) -> int:
+        sizes = {name: model.image_size for name, model in self.models.items()}
+        asked = eval_flags.FLAGS.image_size
+        if len({*sizes.values(), asked or next(iter(sizes.values()))}) > 1:
+            listed = ", ".join(f"{name} {size} x {size}" for name, size in sizes.items())
+            raise ValueError(
+                "Models that are compared must take slices of one size, that of --image_size where "
+                f"it is given. Received: {listed}"
+                + (f"; --image_size={asked}" if asked else "")
+                + ". Evaluate those of each size by themselves."
+            )
+        return next(iter(sizes.values()))
+
+    def _names(self, cohort: Cohort) -> list[str]:
+        if self.settings.split == "all":
+            return list(cohort.names)
+        return list(getattr(split_subjects(cohort, self.data), self.settings.split))
+
+    def _require_unseen(self, cohort: Cohort, names: Sequence[str]) -> None:
+        if self.settings.split not in ("test", "all"):
+            return
+        known = identities(cohort, names)
+        for source in self.settings.models:
+            if source.run is not None:
+                require_unused(
+                    known,
+                    read_used(source.run),
+                    f"Model {source.name!r}",
+                    "Give the cohort and the split that it was trained with (--data, --num_test, "
+                    "--split_seed, --num_phantoms), or say --split=train.",
+                )
+
+    def _write_record(self, cohort: Cohort, names: Sequence[str]) -> None:
+        write_record(
+            self.folder,
+            eval_flags.FLAGS,
+            self.data,
+            {
+                "models": ",".join(f"{each.name}={each.path}" for each in self.settings.models),
+                "baseline": self.settings.baseline,
+                "image_size": self.data.image_size,
+            },
+            {self.settings.split: list(names), "identities": identities(cohort, names)},
+        )
+
+    def _evaluate(self) -> None:
+        self.found: dict[tuple[str, str], Results] = {}
+        self.inference: dict[str, PerturbedInference] = {}
+        line = StepLine("Evaluating", len(self.subjects), steps_stay=True)
+        for subject in self.subjects:
+            self._evaluate_subject(subject, line)
+            line.step(subject.name)
+        line.close()
+
+    def _evaluate_subject(self, subject: PreparedSubject, line: StepLine) -> None:
+        places = self.shown.get(subject.name, ())
+        missing = {}
+        for name in self.models:
+            results = self.results.read(subject.name, name, self._recipe(subject, name))
+            self.found[subject.name, name] = results
+            if not all(results.has(each, True, places) for each in self.conditions) or not all(
+                results.has(each, False, ()) for each in self.levels
+            ):
+                missing[name] = self._inference(name)
+        done = 0
+
+        def tell(num_slices: int) -> None:
+            nonlocal done
+            done += num_slices
+            line.within(f"{subject.name}, slice {done}/{subject.num_slices}")
+
+        if missing:
+            wanted = Wanted(self.conditions, places, self.settings.seed)
+            outcomes, slices = evaluate_subject(
+                missing, subject, wanted, self.settings.batch_size, tell
+            )
+            for outcome in outcomes:
+                self.found[subject.name, outcome.model].outcomes[outcome.condition] = outcome
+            for each in slices:
+                key = (each.condition, each.slice_index)
+                self.found[subject.name, each.model].slices[key] = each
+            for name in missing:
+                self._write(subject, name)
+        self._evaluate_lookup_table(subject)
+
+    def _evaluate_lookup_table(self, subject: PreparedSubject) -> None:
+        recipe = self._recipe(subject, LOOKUP_TABLE)
+        results = self.results.read(subject.name, LOOKUP_TABLE, recipe)
+        self.found[subject.name, LOOKUP_TABLE] = results
+        if not results.has(CLEAN, True, ()):
+            outcome = evaluate_lookup_table(subject, LOOKUP_TABLE, self.settings.batch_size)
+            results.outcomes[CLEAN] = outcome
+            self._write(subject, LOOKUP_TABLE)
+
+    def _write(self, subject: PreparedSubject, name: str) -> None:
+        results = self.found[subject.name, name]
+        self.results.write(subject.name, name, self._recipe(subject, name), results)
+
+    def _recipe(self, subject: PreparedSubject, name: str) -> dict[str, Any]:
+        model = self.models[name].digest if name in self.models else name
+        return {
+            "format": 1,
+            "model": model,
+            "subject": self.keys[subject.name],
+            "seed": self.settings.seed,
+        }
+
+    def _inference(self, name: str) -> PerturbedInference:
+        if name not in self.inference:
+            wanted: tuple[Perturbation, ...] = (*self.settings.attacks, *self.settings.curves)
+            self.inference[name] = PerturbedInference(
+                self.models[name], tuple(dict.fromkeys(wanted))
+            )
+        return self.inference[name]
+
+    def _report(self, cohort: Cohort) -> None:
+        known = self.found.items()
+        report = EvaluationReport(
+            cohort=cohort.name,
+            split=self.settings.split,
+            subjects=[subject.name for subject in self.subjects],
+            models=[_evaluated(each, self.models[each.name]) for each in self.settings.models],
+            baseline=self.settings.baseline,
+            conditions=self.conditions,
+            outcomes=[
+                results.outcomes[condition]
+                for (_, model), results in known
+                for condition in (self.conditions if model != LOOKUP_TABLE else [CLEAN])
+            ],
+            curves=[
+                results.outcomes[level]
+                for (_, model), results in known
+                for level in (self.levels if model != LOOKUP_TABLE else [])
+            ],
+            slices=[
+                results.slices[condition, place]
+                for (subject, model), results in known
+                for condition in (self.conditions if model != LOOKUP_TABLE else [])
+                for place in self.shown.get(subject, ())
+            ],
+            image_size=self.data.image_size,
+            command=self.command,
+            settings=read_flags(self.folder),
+            notes=notes(self.settings, self.data, self.subjects),
+        )
+        self._write_report(report)
+
+    def _write_report(self, report: EvaluationReport) -> None:
+        write_metrics_csv(self.folder / "metrics.csv", report)
+        write_tables(self.folder, report)
+        write_evaluation_figures(self.folder / "figures", report)
+        write_evaluation_report(self.folder / "report.html", report)
+        print(
+            f"Report:  {self.folder / 'report.html'}\n"
+            f"Tables:  {self.folder / 'tables.md'} (.csv, .tex)\n"
+            f"Figures: {self.folder / 'figures'}\n"
+            f"Numbers: {self.folder / 'metrics.csv'}",
+            flush=True,
+        )
+
+
+def _evaluated(source: ModelSource, model: TrainedModel) -> EvaluatedModel:
+    return EvaluatedModel(source.name, str(source.path), source.training, model.parameters)
+
+
+def _slices_to_show(subjects: Sequence[PreparedSubject], count: int) -> Mapping[str, list[int]]:
+    """Spreads slices over the subjects, and over their heights."""
+    chosen: dict[str, list[int]] = {}
+    for number in range(count):
+        subject = subjects[number * len(subjects) // count]
+        place = evenly_spread(subject.num_slices, count)
+        if number < len(place):
+            chosen.setdefault(subject.name, []).append(place[number])
+    return chosen

@@ -1,0 +1,108 @@
+"""What every run leaves of itself: flags, machine and subjects; and what is read from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from robmednas_tf.cli import command
+from robmednas_tf.cli.environment import describe_environment
+from robmednas_tf.config import PHANTOM, DataConfig
+from robmednas_tf.files import write_json, write_text
+
+
+def write_record(
+    folder: Path,
+    flag_values: flags.FlagValues,
+    data: DataConfig,
+    effective: Mapping[str, object],
+    split: Mapping[str, Any],
+) -> None:
+    """Writes `flags.cfg`, `environment.json` and `split.json` into a run's folder.
+
+    Args:
+        folder: The run's folder.
+        flag_values: The command's flags.
+        data: Where the subjects come from.
+        effective: What stands for the values given; paths are made absolute besides.
+        split: Who served for what, ready for JSON; `identities` tells the subjects apart.
+    """
+    absolute: dict[str, object] = {"output_dir": folder, "cache_dir": data.cache_dir.resolve()}
+    if data.data != PHANTOM:
+        absolute["data"] = Path(data.data).expanduser().resolve()
+    text = command.flag_file(flag_values, absolute | dict(effective))
+    write_text(folder / "flags.cfg", text)
+    write_json(folder / "environment.json", describe_environment())
+    write_json(folder / "split.json", split)
+
+
+def read_flags(folder: Path) -> dict[str, str]:
+    """Returns the flags of the run in `folder` by name; empty where it left none."""
+    try:
+        text = (folder / "flags.cfg").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    pairs = (line.lstrip("-").partition("=") for line in text.splitlines())
+    return {name: value if mark else "true" for name, mark, value in pairs}
+
+
+def read_used(folder: Path) -> dict[str, str]:
+    """Returns the subjects that the run in `folder` has seen before testing.
+
+    Returns:
+        Names by identity, of all that trained, validated or scored candidates, also in the search
+        that found the architecture. Empty where the run left no record.
+    """
+    try:
+        split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+        known = split["identities"]
+        parts = [split["cohort"]["train"], split["cohort"]["validation"]]
+        names = {name for part in parts for name in part}
+        return {known[name]: name for name in names} | split.get("used_by_search", {})
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def require_unused(
+    identities: Mapping[str, str], used: Mapping[str, str], source: str, remedy: str
+) -> None:
+    """Refuses test subjects that a model, or the search for its architecture, has seen.
+
+    Args:
+        identities: Of the test subjects, by name.
+        used: Names by identity, as from `read_used`.
+        source: What has seen them, such as `"Model 'baseline'"`.
+        remedy: What to do.
+
+    Raises:
+        ValueError: If a test subject was seen.
+    """
+    seen = [name for name, identity in identities.items() if identity in used]
+    if seen:
+        raise ValueError(
+            f"Test subjects must be new to what is tested. {source} has seen "
+            f"{_listed(seen)} in training or selection. {remedy}"
+        )
+
+
+def _listed(names: Iterable[str], at_most: int = 5) -> str:
+    names = [repr(name) for name in names]
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
+
+
+def describe_training(recipe: Mapping[str, Any]) -> str:
+    """Returns in a few words how a network was trained.
+
+    Args:
+        recipe: As in a run's `training.json`.
+    """
+    adversarial = recipe.get("adversarial")
+    if not adversarial:
+        return "regular"
+    share = 100 * adversarial["replacement_probability"]
+    return f"adversarial: {share:g} % of slices replaced by FGSM {adversarial['epsilon']:g}"

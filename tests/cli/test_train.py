@@ -1,0 +1,171 @@
+"""One training from end to end: what it leaves, what it must not look at, and no lost epoch."""
+
+import json
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from robmednas_tf.cli.train import find_architecture, main
+from robmednas_tf.cli.train_flags import FLAGS
+from robmednas_tf.data.cohort import open_phantom
+from robmednas_tf.data.prepared import SliceCache
+from robmednas_tf.evaluation.inference import AttackedValidation
+from robmednas_tf.models.architecture import NAMED, Architecture
+
+from .conftest import HEADS, TINY, wait_for
+
+LEFT = {
+    *("flags.cfg", "environment.json", "split.json", "run.json", "architecture.json"),
+    *("model", "tensorboard", "figures", "report.html"),
+}
+
+
+def made(folder):
+    return json.loads((folder / "model" / "training.json").read_text())
+
+
+def test_a_run_leaves_all_that_is_promised(trained):
+    folder, said = trained
+    for name in ("regular", "adversarial"):
+        assert {path.name for path in (folder / name).iterdir()} - {".lock"} == LEFT
+        files = {path.name for path in (folder / name / "model").iterdir()}
+        assert files == {"model.keras", "saved_model", "training.json"}
+        assert list((folder / name / "tensorboard").glob("events*"))
+        assert [line.split(",")[0] for line in said[name].splitlines() if "/4" in line] == [
+            f"Training: {epoch}/4" for epoch in range(1, 5)
+        ]
+    assert "adversarially (50 % of slices under FGSM 0.2)" in said["adversarial"]
+    assert set(made(folder / "adversarial")["history"]) - set(
+        made(folder / "regular")["history"]
+    ) == {"replaced", "perturbation"}
+
+
+def test_test_subjects_take_no_part(trained):
+    folder, _ = trained
+    split = json.loads((folder / "regular" / "split.json").read_text())
+    parts = [split["cohort"][part] for part in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [5, 1, 3]
+    assert len({name for part in parts for name in part}) == 9
+    assert set(split["identities"]) == {name for part in parts for name in part}
+
+
+@pytest.mark.parametrize("name", ["regular", "adversarial"])
+def test_the_exported_model_scores_what_its_best_epoch_did(trained, tmp_path, name):
+    folder = trained[0] / name
+    model = keras.saving.load_model(folder / "model" / "model.keras")
+    split = json.loads((folder / "split.json").read_text())["cohort"]
+    cohort, cache = open_phantom(9, (16, 16, 8), seed=0), SliceCache(tmp_path, 16)
+    heads = [cache.prepare(cohort[each]) for each in split["validation"]]
+    best, history = made(folder)["best_epoch"], made(folder)["history"]
+    assert history["val_loss"][best] == min(history["val_loss"])
+    for quantity, value in AttackedValidation(model, heads, 0.2, 6)().items():
+        assert value == pytest.approx(history[quantity][best], abs=2e-3, rel=1e-3)
+
+
+def test_a_killed_training_ends_as_if_it_had_never_stopped(trained, start, finished, tmp_path):
+    folder, _ = trained
+    flags = (FLAG for FLAG in (folder / "adversarial" / "flags.cfg").read_text().splitlines())
+    flags = [flag for flag in flags if not flag.startswith(("--output_dir", "--cache_dir"))]
+    arguments = (*flags, f"--output_dir={tmp_path / 'killed'}")
+    for stop in (signal.SIGKILL, signal.SIGTERM):
+        (tmp_path / "killed" / "checkpoint.npz").unlink(missing_ok=True)
+        process = start("train", *arguments)
+        wait_for(tmp_path / "killed" / "checkpoint.npz", process)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
+        assert process.returncode in (-signal.SIGKILL, 130)
+    assert "Going on in" in finished("train", *arguments)
+    whole, resumed = made(folder / "adversarial"), made(tmp_path / "killed")
+    assert resumed["best_epoch"] == whole["best_epoch"]
+    assert resumed["history"].keys() == whole["history"].keys()
+    for quantity, values in whole["history"].items():
+        np.testing.assert_allclose(
+            resumed["history"][quantity], values, rtol=1e-4, err_msg=quantity
+        )
+    models = [
+        keras.saving.load_model(run / "model" / "model.keras")
+        for run in (folder / "adversarial", tmp_path / "killed")
+    ]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_the_flag_file_repeats_the_run_and_finds_it_done(trained, finished):
+    folder = trained[0] / "regular"
+    before = (folder / "model" / "model.keras").read_bytes()
+    output = finished("train", f"--flagfile={folder / 'flags.cfg'}")
+    assert "is trained" in output
+    assert "Training: 1" not in output
+    assert (folder / "model" / "model.keras").read_bytes() == before
+
+
+@pytest.fixture
+def refused(refusal):
+    """A function that runs the training with flags and returns its one line of refusal."""
+
+    def run(*arguments):
+        return refusal(main, FLAGS, *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--architecture=unet"], "must be one of ['baseline', 'robmednas_t'] or a JSON file"),
+        (["--architecture=configs"], "holds no best_architecture.json"),
+        (["--architecture=README.md"], "does not hold an architecture"),
+        (["--epochs=0"], "epochs must be at least 1"),
+        (["--patience=-1"], "patience must be at least 0"),
+        (["--seed=-1"], "--seed must be at least 0"),
+        (["--attack_epsilon=-1"], "--attack_epsilon must be >= 0"),
+        (["--adversarial", "--attack_epsilon=0"], "epsilon of adversarial training must be > 0"),
+        (["--adversarial", "--replacement_probability=2"], "replacement_probability must be in"),
+        (["--replacement_probability=0.3"], "add --adversarial"),
+        (["--mirrored", "--jit_compile"], "do not go together"),
+        (["--num_phantoms=2"], "at least 3 subjects"),
+        (["--num_phantoms=5", "--num_test=4"], "--num_test"),
+        (["--data=absent"], "No such folder"),
+        (["--batch_size=0"], "batch_size"),
+        (["--output_dir=README.md"], "README.md' is a file"),
+        (["left", "over"], "Every setting is a flag"),
+    ],
+)
+def test_mistakes_are_refused(refused, arguments, words):
+    assert words in refused(*arguments)
+
+
+def test_other_settings_in_the_same_folder_are_refused(trained, refused):
+    folder, _ = trained
+    line = refused(
+        f"--flagfile={folder / 'regular' / 'flags.cfg'}",
+        *(f"--output_dir={folder / 'regular'}", "--epochs=7", "--seed=3"),
+    )
+    assert "seed: 0 in the folder, 3 now" in line
+    assert "training.epochs: 4 in the folder, 7 now" in line
+    assert "--output_dir" in line
+
+
+def test_subjects_of_the_search_are_not_tested(refused, tmp_path):
+    cohort = open_phantom(20, (16, 16, 8), seed=0)
+    search = tmp_path / "search"
+    search.mkdir()
+    (search / "best_architecture.json").write_text(TINY)
+    parts = {"train": ["phantom_002"], "validation": ["phantom_001"], "test": ["phantom_013"]}
+    identities = {name: cohort[name].identity() for names in parts.values() for name in names}
+    record = {"cohort": parts, "identities": identities}
+    (search / "split.json").write_text(json.dumps(record))
+    line = refused(*HEADS, f"--architecture={search}", "--num_phantoms=20")
+    assert f"The search in '{search}' has seen 'phantom_002' in" in line
+    assert "--split_seed" in line
+
+
+def test_architectures_are_found(tmp_path):
+    assert find_architecture("robmednas_t") == NAMED["robmednas_t"]
+    (tmp_path / "best_architecture.json").write_text(TINY)
+    assert find_architecture(str(tmp_path)) == Architecture.from_json(TINY)
+    assert find_architecture(str(tmp_path / "best_architecture.json")) == Architecture.from_json(
+        TINY
+    )

@@ -179,11 +179,10 @@ def test_models_of_two_sizes_are_refused(refused, model_file, tmp_path):
 
 def test_subjects_that_a_model_has_seen_are_not_tested(refused, trained):
     model = f"--models=regular={trained[0] / 'regular'}"
-    for arguments in (["--split=all"], ["--split_seed=1", "--num_phantoms=9"], ["--num_test=5"]):
-        line = refused("--image_size=0", model, *arguments)
-        if arguments != ["--split_seed=1", "--num_phantoms=9"]:
-            assert "Model 'regular' has seen 'phantom_00" in line
-            assert "--split_seed" in line
+    for argument in ("--split=all", "--num_test=5", "--num_phantoms=20"):
+        line = refused("--image_size=0", model, argument)
+        assert "Model 'regular' has seen 'phantom_00" in line
+        assert "--split_seed" in line
 
 
 def test_runs_without_a_model_say_so(tmp_path):
@@ -218,7 +217,8 @@ def test_real_patients_are_trained_on_and_evaluated(sts, trained, finished, tmp_
     finished("train", f"--architecture={trained[0] / 'tiny.json'}", *arguments)
     folder = tmp_path / "eval"
     finished("eval", f"--models=tiny={tmp_path / 'run'}", f"--output_dir={folder}")
-    rows = [row for row in rows_of(folder) if row["region"] == "bone"]
-    assert "STS_041" in {row["subject"] for row in rows}
-    assert all((row["mae"] == "") == (row["subject"] == "STS_041") for row in rows)
+    bone = {row["subject"]: row["mae"] for row in rows_of(folder) if row["region"] == "bone"}
+    assert bone["STS_041"] == ""
+    assert len(bone) == 4
+    assert any(bone.values())
     assert "STS_041" in (folder / "tables.md").read_text(encoding="utf-8")

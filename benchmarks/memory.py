@@ -1,9 +1,11 @@
-"""Measures memory: of streaming, of a training step against its estimate, of trial after trial.
+"""Measures memory: of streaming, evaluation, a training step against its estimate, many trials.
 
-    python benchmarks/memory.py [streaming] [estimate] [trials]
+    python benchmarks/memory.py [streaming] [evaluation] [estimate] [trials]
 
 - streaming: peak of a process that trains two epochs on 8 or on 64 prepared subjects; the two
   should be equal, since slices are streamed.
+- evaluation: the same of a process that evaluates a network clean, attacked, in twenty levels of
+  corruption and inside the body mask.
 - estimate: what three training steps of batch 6 add to a process, against `Cost.training_bytes`,
   for random architectures: those of the quick start's space on 64 x 64, of the paper's on 64 x 64
   and 128 x 128.
@@ -51,11 +53,20 @@ def measure(case: str, *arguments: object) -> Any:
 
 
 def streaming(folder: Path) -> None:
-    """Prints the peak for few and for many subjects."""
+    """Prints the peak of a training for few and for many subjects."""
+    _print_peaks("streaming", folder)
+
+
+def evaluation(folder: Path) -> None:
+    """Prints the peak of an evaluation for few and for many subjects."""
+    _print_peaks("evaluation", folder)
+
+
+def _print_peaks(case: str, folder: Path) -> None:
     measure("prepare", folder, max(NUM_SUBJECTS))
-    print("| subjects | peak, MB |\n|---|---|")
+    print(f"| subjects | {case}: peak, MB |\n|---|---|")
     peaks = {
-        count: [measure("streaming", folder, count) / 1e6 for _ in range(NUM_REPEATS)]
+        count: [measure(case, folder, count) / 1e6 for _ in range(NUM_REPEATS)]
         for count in NUM_SUBJECTS
     }
     for count, each in peaks.items():
@@ -105,7 +116,7 @@ def random_architecture(space: SearchSpace, generator: np.random.Generator) -> A
 
 
 def main() -> None:
-    parts = {part.__name__: part for part in (streaming, estimate, trials)}
+    parts = {part.__name__: part for part in (streaming, evaluation, estimate, trials)}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"Any of {', '.join(parts)}.")
     chosen = parser.parse_args().parts or list(parts)

@@ -19,10 +19,13 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from robmednas_tf.attacks.notation import CURVES
+from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
+from robmednas_tf.evaluation.volumes import Wanted, evaluate_subject
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace
@@ -54,6 +57,16 @@ def streaming(folder: str, num_subjects: str) -> int:
     compile_model(model, config)
     train = ShuffledSlices(heads, config.batch_size, seed=0)
     fit(model, train, MeanLoss(model, ordered_batches(heads[:1], config.batch_size)), config)
+    return _peak()
+
+
+def evaluation(folder: str, num_subjects: str) -> int:
+    """Returns the process's peak after evaluating a network on that many subjects."""
+    attacks = (*CURVES["fgsm"], *CURVES["gaussian"])
+    inference = PerturbedInference(build_unet(SMALL, (*GRID[:2], 1)), attacks)
+    wanted = Wanted(masked=("clean", "fgsm:0.06"), slices=(12,))
+    for head in _heads(folder, int(num_subjects)):
+        evaluate_subject({"network": inference}, head, wanted)
     return _peak()
 
 
@@ -128,5 +141,5 @@ def _forget_peak() -> None:
 
 
 if __name__ == "__main__":
-    cases = {case.__name__: case for case in (prepare, streaming, step, trials)}
+    cases = {case.__name__: case for case in (prepare, streaming, evaluation, step, trials)}
     print(json.dumps(cases[sys.argv[1]](*sys.argv[2:])))

@@ -45,7 +45,8 @@ class Perturbation:
             )
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.size:g}"
+        # More digits than anyone gives, fewer than rounding shows.
+        return f"{self.kind}:{self.size:.12g}"
 
     @classmethod
     def parse(cls, text: str) -> Perturbation:
@@ -75,7 +76,8 @@ def parse_perturbations(texts: Iterable[str]) -> tuple[Perturbation, ...]:
         ValueError: If one is malformed or stands twice.
     """
     parsed = [Perturbation.parse(text) for text in texts]
-    twice = sorted({str(each) for each in parsed if parsed.count(each) > 1})
+    names = [str(each) for each in parsed]
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"Attacks must differ. Received twice: {', '.join(twice)}.")
     return tuple(parsed)

@@ -58,8 +58,7 @@ class PerturbedInference:
             synthetic_ct, gradient = prediction_and_gradient(model, mr, ct)
             return synthetic_ct, tf.sign(gradient)
 
-        if self.perturbations or not self._needs_gradient:
-            self._predict = tf.function(predict).get_concrete_function(specs[0])
+        self._predict = tf.function(predict).get_concrete_function(specs[0])
         if self._needs_gradient:
             self._explain = tf.function(explain).get_concrete_function(*specs)
 

@@ -20,8 +20,7 @@ def computing_in_float32(model: object) -> Iterator[None]:
         model: A Keras model; other callables are left as they are. A graph traced in the block
             stays in float32.
     """
-    layers = [model, *model.layers] if isinstance(model, keras.Model) else []
-    mixed = [layer for layer in layers if layer.compute_dtype != "float32"]
+    mixed = [layer for layer in _layers(model) if layer.compute_dtype != "float32"]
     policies = [layer.dtype_policy for layer in mixed]
     try:
         for layer in mixed:
@@ -30,3 +29,10 @@ def computing_in_float32(model: object) -> Iterator[None]:
     finally:
         for layer, policy in zip(mixed, policies, strict=True):
             layer.dtype_policy = policy
+
+
+def _layers(model: object) -> Iterator[keras.Layer]:
+    if isinstance(model, keras.Layer):
+        yield model
+        for layer in getattr(model, "layers", ()):
+            yield from _layers(layer)

@@ -131,6 +131,8 @@ def start_tensorflow(deterministic: bool = False) -> None:
             tape.watch(slices)
             enlarged = keras.layers.UpSampling2D(2)(slices)
         tape.gradient(enlarged, slices)
+    # Ampere's shortcut: 10 bits of mantissa, where attacks are promised float32.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 

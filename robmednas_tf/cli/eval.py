@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from robmednas_tf.cli import command, eval_flags
 from robmednas_tf.cli.eval_flags import EvalSettings, settings_from_flags
+from robmednas_tf.cli.run_record import require_own_folder
 from robmednas_tf.files import locked_folder, remove_leftovers
 
 SUMMARY = """\
@@ -30,6 +31,7 @@ def main() -> None:
         settings = settings_from_flags()
         held = contextlib.ExitStack()
         held.enter_context(locked_folder(settings.output_dir))
+        require_own_folder(settings.output_dir, "evaluation")
         remove_leftovers(settings.output_dir)
     with held:
         greet(settings)

@@ -111,7 +111,13 @@ def _take_over_data(models: tuple[ModelSource, ...]) -> None:
         return
     for name in data_flags.NAMES:
         if name in recorded and not FLAGS[name].present and name != "image_size":
-            FLAGS[name].parse(recorded[name])
+            try:
+                FLAGS[name].parse(recorded[name])
+            except flags.Error as error:
+                raise ValueError(
+                    f"The record of the first model's run (flags.cfg) is damaged: {error}. "
+                    f"Restore it, or give --{name}."
+                ) from error
 
 
 def _absolute(path: str) -> str:

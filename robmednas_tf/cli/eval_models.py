@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from robmednas_tf.cli.run_record import describe_training
+from robmednas_tf.cli.run_record import describe_training, read_used
 from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE
 
 # Where the runs of other commands keep their exported model.
@@ -29,6 +29,11 @@ class ModelSource:
     name: str
     path: Path
     run: Path | None
+
+    @property
+    def used(self) -> dict[str, str] | None:
+        """Subjects that it has seen, names by identity; None where no record says so."""
+        return None if self.run is None else read_used(self.run)
 
     @property
     def training(self) -> str:

@@ -20,7 +20,7 @@ def notes(
             f"These are {settings.split} subjects: models were trained or chosen on them, and do "
             "better here than on new ones."
         )
-    unknown = [repr(model.name) for model in settings.models if model.run is None]
+    unknown = [repr(model.name) for model in settings.models if model.used is None]
     if unknown and settings.split not in ("train", "validation"):
         found.append(
             f"Nothing says what {listed(unknown)} was trained on, so that whether these subjects "

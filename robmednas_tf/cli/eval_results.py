@@ -6,6 +6,7 @@ import json
 import math
 import re
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -68,8 +69,12 @@ class ResultFolder:
                 condition: _outcome(subject, model, condition, values)
                 for condition, values in saved["outcomes"].items()
             }
-            with np.load(path.with_suffix(".npz")) as arrays:
-                return Results(outcomes, _slices(subject, model, arrays))
+            with np.load(path.with_suffix(".npz")) as saved_slices:
+                arrays = dict(saved_slices)
+            # Written one after the other: a kill between leaves another model's slices.
+            if str(arrays.pop("recipe")) != json.dumps(recipe):
+                arrays = {}
+            return Results(outcomes, _slices(subject, model, arrays))
         except _DAMAGE:
             return Results({}, {})
 
@@ -82,13 +87,18 @@ class ResultFolder:
             for name in _ARRAYS
         }
         with replaced_atomically(path.with_suffix(".npz")) as temporary:
-            np.savez_compressed(temporary, **arrays)
+            np.savez_compressed(temporary, recipe=json.dumps(recipe), **arrays)
         outcomes = {name: _values(outcome) for name, outcome in results.outcomes.items()}
         write_json(path, {"recipe": recipe, "outcomes": outcomes})
 
     def _path(self, subject: str, model: str) -> Path:
-        subject, model = (re.sub(r"[^A-Za-z0-9_.-]", "_", name) for name in (subject, model))
-        return self._folder / subject / f"{model}.json"
+        return self._folder / _file_name(subject) / f"{_file_name(model)}.json"
+
+
+def _file_name(name: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    # Names that differ stay different.
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
 
 def _values(outcome: Outcome) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from robmednas_tf.cli.eval_models import ModelSource
 from robmednas_tf.cli.eval_notes import notes
 from robmednas_tf.cli.eval_results import ResultFolder, Results
 from robmednas_tf.cli.progress import StepLine
-from robmednas_tf.cli.run_record import read_flags, read_used, require_unused, write_record
+from robmednas_tf.cli.run_record import read_flags, require_unused, write_record
 from robmednas_tf.cli.subjects import identities, open_cohort, prepare_subjects, split_subjects
+from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.evaluation.inference import evenly_spread
@@ -55,16 +56,19 @@ class EvalRun:
             cohort = open_cohort(self.data)
             names = self._names(cohort)
             cohort.check()
-            self._require_unseen(cohort, names)
             cache = SliceCache(
                 self.data.cache_dir, self.data.image_size, self.data.slices_per_subject
             )
             self.subjects = list(prepare_subjects(cohort, cache, names).values())
             self.keys = {name: cache.key(cohort[name]) for name in names}
-            self._write_record(cohort, names)
+            self._require_unseen()
+            self._write_record()
         self.shown = _slices_to_show(self.subjects, self.settings.num_slices)
-        with commands.refusing_bad_input():
+        try:
             self._evaluate()
+        except ValueError as error:
+            # A model that is broken on some subject, which the error names.
+            commands.fail(f"ERROR: {error}", commands.BAD_INPUT)
         self._report(cohort)
 
     def _image_size(self) -> int:
@@ -85,23 +89,22 @@ class EvalRun:
             return list(cohort.names)
         return list(getattr(split_subjects(cohort, self.data), self.settings.split))
 
-    def _require_unseen(self, cohort: Cohort, names: Sequence[str]) -> None:
+    def _require_unseen(self) -> None:
         if self.settings.split not in ("test", "all"):
             return
-        known = identities(cohort, names)
         for source in self.settings.models:
-            if source.run is not None:
-                require_unused(
-                    known,
-                    read_used(source.run),
-                    f"Model {source.name!r}",
-                    "Give the cohort and the split that it was trained with (--data, --num_test, "
-                    "--split_seed, --num_phantoms), or say --split=train.",
-                )
+            require_unused(
+                identities(self.subjects),
+                source.used or {},
+                f"Model {source.name!r}",
+                "Give the cohort and the split that it was trained with (--data, --num_test, "
+                "--split_seed, --num_phantoms), or say --split=train.",
+            )
 
-    def _write_record(self, cohort: Cohort, names: Sequence[str]) -> None:
+    def _write_record(self) -> None:
         write_record(
             self.folder,
+            "evaluation",
             eval_flags.FLAGS,
             self.data,
             {
@@ -109,7 +112,10 @@ class EvalRun:
                 "baseline": self.settings.baseline,
                 "image_size": self.data.image_size,
             },
-            {self.settings.split: list(names), "identities": identities(cohort, names)},
+            {
+                self.settings.split: [subject.name for subject in self.subjects],
+                "identities": identities(self.subjects),
+            },
         )
 
     def _evaluate(self) -> None:
@@ -208,6 +214,7 @@ class EvalRun:
                 for place in self.shown.get(subject, ())
             ],
             image_size=self.data.image_size,
+            slices_per_subject=self.data.slices_per_subject if self.data.data != PHANTOM else 0,
             command=self.command,
             settings=read_flags(self.folder),
             notes=notes(self.settings, self.data, self.subjects),

@@ -9,7 +9,7 @@ from typing import Any
 
 from absl import flags
 
-from robmednas_tf.cli import command
+from robmednas_tf.cli.command import flag_file
 from robmednas_tf.cli.environment import describe_environment
 from robmednas_tf.config import PHANTOM, DataConfig
 from robmednas_tf.files import write_json, write_text
@@ -17,6 +17,7 @@ from robmednas_tf.files import write_json, write_text
 
 def write_record(
     folder: Path,
+    command: str,
     flag_values: flags.FlagValues,
     data: DataConfig,
     effective: Mapping[str, object],
@@ -26,6 +27,7 @@ def write_record(
 
     Args:
         folder: The run's folder.
+        command: What kind of run it is: "search", "training" or "evaluation".
         flag_values: The command's flags.
         data: Where the subjects come from.
         effective: What stands for the values given; paths are made absolute besides.
@@ -34,10 +36,23 @@ def write_record(
     absolute: dict[str, object] = {"output_dir": folder, "cache_dir": data.cache_dir.resolve()}
     if data.data != PHANTOM:
         absolute["data"] = Path(data.data).expanduser().resolve()
-    text = command.flag_file(flag_values, absolute | dict(effective))
-    write_text(folder / "flags.cfg", text)
+    write_text(folder / "flags.cfg", flag_file(flag_values, absolute | dict(effective)))
     write_json(folder / "environment.json", describe_environment())
-    write_json(folder / "split.json", split)
+    write_json(folder / "split.json", {"command": command, **split})
+
+
+def require_own_folder(folder: Path, command: str) -> None:
+    """Refuses a folder that holds another kind of run, whose record would be lost.
+
+    Raises:
+        ValueError: If it does.
+    """
+    other = _read_split(folder).get("command", command)
+    if other != command:
+        raise ValueError(
+            f"Folder {str(folder)!r} holds a run of another kind ({other}). "
+            "Give another --output_dir."
+        )
 
 
 def read_flags(folder: Path) -> dict[str, str]:
@@ -50,21 +65,28 @@ def read_flags(folder: Path) -> dict[str, str]:
     return {name: value if mark else "true" for name, mark, value in pairs}
 
 
-def read_used(folder: Path) -> dict[str, str]:
+def read_used(folder: Path) -> dict[str, str] | None:
     """Returns the subjects that the run in `folder` has seen before testing.
 
     Returns:
         Names by identity, of all that trained, validated or scored candidates, also in the search
-        that found the architecture. Empty where the run left no record.
+        that found the architecture. None where no record says so.
     """
+    split = _read_split(folder)
+    try:
+        known = split["identities"]
+        names = {*split["cohort"]["train"], *split["cohort"]["validation"]}
+        return {known[name]: name for name in names} | split.get("used_by_search", {})
+    except (KeyError, TypeError):
+        return None
+
+
+def _read_split(folder: Path) -> dict[str, Any]:
     try:
         split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
-        known = split["identities"]
-        parts = [split["cohort"]["train"], split["cohort"]["validation"]]
-        names = {name for part in parts for name in part}
-        return {known[name]: name for name in names} | split.get("used_by_search", {})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return {}
+    return split if isinstance(split, dict) else {}
 
 
 def require_unused(

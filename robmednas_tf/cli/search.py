@@ -9,6 +9,7 @@ import contextlib
 from typing import NoReturn
 
 from robmednas_tf.cli import command, search_flags
+from robmednas_tf.cli.run_record import require_own_folder
 from robmednas_tf.cli.search_flags import SearchSettings, settings_from_flags
 from robmednas_tf.cli.subjects import open_cohort, split_subjects
 from robmednas_tf.config import PHANTOM
@@ -40,6 +41,7 @@ def main() -> None:
         cohort.check()
         held = contextlib.ExitStack()
         held.enter_context(locked_folder(settings.output_dir))
+        require_own_folder(settings.output_dir, "search")
         remove_leftovers(settings.output_dir)
     with held:
         greet(settings)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from robmednas_tf.cli.subjects import prepare_subjects
+from robmednas_tf.cli.subjects import identities, prepare_subjects
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.data.split import Split
@@ -21,11 +21,13 @@ class PreparedCohort:
         final: What the winner is trained on: the cohort's training subjects but those that score
             candidates, and its validation subjects.
         held_out: The cohort's test subjects, which serve for the report alone.
+        identities: What tells each subject apart, by name.
     """
 
     search: SearchData
     final: SearchData
     held_out: tuple[PreparedSubject, ...]
+    identities: Mapping[str, str]
 
 
 def prepare(
@@ -54,7 +56,7 @@ def prepare(
     _require_regions(search.test, objective)
     unscored = [name for name in whole.train if name not in sub.test]
     final = SearchData(part(unscored), part(whole.validation), search.test)
-    return PreparedCohort(search, final, part(whole.test))
+    return PreparedCohort(search, final, part(whole.test), identities(prepared.values()))
 
 
 def _require_regions(subjects: Sequence[PreparedSubject], objective: str) -> None:

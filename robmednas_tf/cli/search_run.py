@@ -18,7 +18,6 @@ from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_result import FinalModel, final_model
 from robmednas_tf.cli.search_scores import score_groups
-from robmednas_tf.cli.subjects import identities
 from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import SliceCache
@@ -128,13 +127,14 @@ class SearchRun:
     def _write_record(self) -> None:
         write_record(
             self.folder,
+            "search",
             search_flags.FLAGS,
             self.settings.data,
             {"max_memory_gb": self.max_memory_gb, "num_phantoms": self._num_phantoms},
             {
                 "cohort": self.whole.to_dict(),
                 "search": self.sub.to_dict(),
-                "identities": identities(self.cohort, self.whole.names),
+                "identities": self.subjects.identities,
             },
         )
 

@@ -69,20 +69,20 @@ def prepare_subjects(
     return prepared
 
 
-def identities(cohort: Cohort, names: Iterable[str]) -> Mapping[str, str]:
+def identities(subjects: Iterable[PreparedSubject]) -> Mapping[str, str]:
     """Returns what tells each subject apart, by name."""
-    return {name: cohort[name].identity() for name in names}
+    return {subject.name: subject.identity for subject in subjects}
 
 
 def _require_different(subjects: Sequence[PreparedSubject]) -> None:
     # One patient under two names could be trained on and tested.
-    seen: dict[tuple[int, int], str] = {}
+    seen: dict[str, str] = {}
     for subject in subjects:
-        twin = seen.setdefault((subject.num_slices, subject.pair_checksum), subject.name)
+        twin = seen.setdefault(subject.identity, subject.name)
         if twin != subject.name:
             raise ValueError(
                 f"Subjects must be different patients. Received: {twin!r} and {subject.name!r} "
-                "hold the same volumes. Take one of them out of the folder."
+                "hold the same MR. Take one of them out of the folder."
             )
 
 

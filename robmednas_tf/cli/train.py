@@ -6,18 +6,16 @@ Nothing here imports TensorFlow before the flags and the cohort's files are chec
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import NoReturn
 
 from robmednas_tf.cli import command, train_flags
-from robmednas_tf.cli.run_record import read_used, require_unused
-from robmednas_tf.cli.subjects import identities, open_cohort, split_subjects
+from robmednas_tf.cli.run_record import require_own_folder
+from robmednas_tf.cli.subjects import open_cohort, split_subjects
+from robmednas_tf.cli.train_architecture import find_architecture
 from robmednas_tf.cli.train_flags import TrainSettings, settings_from_flags
 from robmednas_tf.config import PHANTOM
-from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.split import Split
 from robmednas_tf.files import locked_folder, remove_leftovers
-from robmednas_tf.models.architecture import Architecture, load_architecture
 
 SUMMARY = """\
 Trains one U-Net to synthesise CT from MR, and exports it.
@@ -42,9 +40,9 @@ def main() -> None:
         cohort = open_cohort(settings.data)
         split = split_subjects(cohort, settings.data)
         cohort.check()
-        used = _require_new_test_subjects(settings, cohort, split)
         held = contextlib.ExitStack()
         held.enter_context(locked_folder(settings.output_dir))
+        require_own_folder(settings.output_dir, "training")
         remove_leftovers(settings.output_dir)
     with held:
         greet(settings, split)
@@ -52,25 +50,7 @@ def main() -> None:
         from robmednas_tf.cli.train_run import TrainRun
 
         repeat = command.repeat_command(settings.output_dir)
-        TrainRun(settings, architecture, cohort, split, used, repeat).run()
-
-
-def find_architecture(text: str) -> Architecture:
-    """Returns a named architecture, that in a JSON file, or the one that a search's folder holds.
-
-    Raises:
-        ValueError: If it is none of these.
-    """
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        return load_architecture(Path(text).expanduser() if folder.is_file() else text)
-    for name in ("best_architecture.json", "architecture.json"):
-        if (folder / name).is_file():
-            return load_architecture(folder / name)
-    raise ValueError(
-        f"A folder given as --architecture must be a search's. Received: {text!r}, which holds no "
-        "best_architecture.json. Wait until its search has ended, or give another."
-    )
+        TrainRun(settings, architecture, cohort, split, repeat).run()
 
 
 def greet(settings: TrainSettings, split: Split) -> None:
@@ -88,19 +68,3 @@ def greet(settings: TrainSettings, split: Split) -> None:
     )
     if settings.data.data == PHANTOM:
         print("On made-up heads. For your own volumes: --data=FOLDER.", flush=True)
-
-
-def _require_new_test_subjects(
-    settings: TrainSettings, cohort: Cohort, split: Split
-) -> dict[str, str]:
-    folder = Path(settings.architecture).expanduser()
-    used = read_used(folder) if folder.is_dir() else {}
-    if used:
-        require_unused(
-            identities(cohort, split.test),
-            used,
-            f"The search in {str(folder)!r}",
-            "Give the search's own cohort and split (--data, --num_phantoms, --split_seed), or a "
-            "--split_seed under which they are not tested.",
-        )
-    return used

@@ -39,7 +39,7 @@ class PreparedSubject:
         num_slices: Number of slices, from inferior to superior.
         num_bytes: Size of the file.
         checksum: CRC-32 of the file.
-        pair_checksum: CRC-32 of MR and CT alone: equal for one patient under two names.
+        identity: What tells the patient apart; see `Pair`.
         plane: Rows and columns of the volume itself, before padding and cropping.
         has_mask: Whether the body mask is the subject's own file, not drawn from its CT.
         mean_ct_hu: Mean of the CT over all slices.
@@ -53,7 +53,7 @@ class PreparedSubject:
     num_slices: int
     num_bytes: int
     checksum: int
-    pair_checksum: int
+    identity: str
     plane: tuple[int, int]
     has_mask: bool
     mean_ct_hu: float
@@ -125,7 +125,7 @@ class SliceCache:
                 num_slices=len(mr),
                 num_bytes=temporary.stat().st_size,
                 checksum=_crc32(temporary),
-                pair_checksum=zlib.crc32(ct.tobytes(), zlib.crc32(mr.tobytes())),
+                identity=pair.identity,
                 plane=SliceGrid.of(pair.ct.shape, pair.affine, self.image_size).plane,
                 has_mask=pair.mask is not None,
                 mean_ct_hu=float(ct.mean(dtype=np.float64)),

@@ -48,12 +48,14 @@ class ShuffledSlices:
         size = self.subjects[0].image_size
         window = min(_SHUFFLED_SLICES, _SHUFFLED_BYTES // (8 * size * size))
         paths = [str(subject.path) for subject in self.subjects]
+        # Hashed, or one seed's epochs would be the next one's, shifted by one.
+        first_seed = int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0] >> 2)
 
         def epoch_slices(epoch: tf.Tensor) -> tf.data.Dataset:
             # The seed of this function's own graph: the program's would mix into the order.
             tf.random.set_seed(1)
             # An odd seed for the slices, an even one for the files.
-            seed = 2 * (self.seed + epoch)
+            seed = first_seed + 2 * epoch
             return (
                 tf.data.Dataset.from_tensor_slices(paths)
                 .shuffle(len(paths), seed=seed, reshuffle_each_iteration=False)

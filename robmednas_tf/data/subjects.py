@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
@@ -36,6 +36,8 @@ class Pair:
         ct: float32 like `mr`, in HU, at least -1024.
         mask: uint8 like `mr`, 1 inside the body; None where the subject has none.
         affine: float64 `(4, 4)`, voxels to RAS+ millimetres.
+        identity: What tells the patient apart, whatever the file's form and the grid of slices: no
+            one may be in two parts of a split.
     """
 
     subject: str
@@ -43,6 +45,7 @@ class Pair:
     ct: np.ndarray
     mask: np.ndarray | None
     affine: np.ndarray
+    identity: str
 
     def slices(self, image_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns axial slices as a network sees them, from inferior to superior.
@@ -95,9 +98,6 @@ class Subject(Protocol):
     def digest(self) -> str:
         """Returns a key that changes with whatever `read` would return."""
 
-    def identity(self) -> str:
-        """Returns what tells the patient apart, whatever the grid: no one may be in two parts."""
-
 
 @dataclass(frozen=True)
 class FolderSubject:
@@ -144,7 +144,8 @@ class FolderSubject:
         mask = None
         if "mask" in files:
             mask = (read_volume(files["mask"], self.name)[0] > 0).astype(np.uint8)
-        return Pair(self.name, mr, ct, mask, affine)
+        identity = hashlib.sha256(f"{mr.shape}".encode() + mr.tobytes()).hexdigest()
+        return Pair(self.name, mr, ct, mask, affine, identity)
 
     def digest(self) -> str:
         """Returns the SHA-256 of the files' bytes and the bias, as hexadecimal digits."""
@@ -152,13 +153,9 @@ class FolderSubject:
         for role, path in self.files().items():
             # Names and sizes part the files, so that no byte can pass from one to the next.
             digest.update(f"\n{role} {path.stat().st_size}\n".encode())
-            _add_bytes(digest, path)
-        return digest.hexdigest()
-
-    def identity(self) -> str:
-        """Returns the SHA-256 of the MR's bytes, as hexadecimal digits."""
-        digest = hashlib.sha256()
-        _add_bytes(digest, self.files()["mr"])
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
         return digest.hexdigest()
 
     def files(self) -> dict[str, Path]:
@@ -223,22 +220,14 @@ class PhantomSubject:
 
         head = make_head(self.shape, seed=self.seed, subject=self.number)
         mr, ct = head.mr.astype(np.float32), head.ct.astype(np.float32)
-        return Pair(self.name, mr, ct, head.mask, head.affine)
+        # One head, on whatever grid it is drawn.
+        identity = f"phantom {self.seed} {self.number}"
+        return Pair(self.name, mr, ct, head.mask, head.affine, identity)
 
     def digest(self) -> str:
         """Returns the SHA-256 of the parameters and `PHANTOM_VERSION`, as hexadecimal digits."""
         parameters = ("phantom", PHANTOM_VERSION, self.seed, self.number, tuple(self.shape))
         return hashlib.sha256(repr(parameters).encode()).hexdigest()
-
-    def identity(self) -> str:
-        """Returns which head it is, on whatever grid."""
-        return f"phantom {self.seed} {self.number}"
-
-
-def _add_bytes(digest: Any, path: Path) -> None:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
 
 
 def find_file(folder: Path, role: str) -> Path | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from robmednas_tf.attacks.fgsm import SliceModel
 from robmednas_tf.attacks.notation import Perturbation
-from robmednas_tf.attacks.perturbations import PerturbedInference
+from robmednas_tf.attacks.perturbations import PerturbedInference, Prediction
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.data.slices import hu_batches
@@ -71,12 +71,16 @@ class AttackedInference:
 
         Returns:
             The scores, and the error of the normalised CT, as training minimises it.
+
+        Raises:
+            FloatingPointError: If a prediction is not finite, as of a training that went wrong.
         """
         metrics = {condition: VolumeMetrics() for condition in CONDITIONS}
         squared_error = 0.0
         for mr, ct_hu in hu_batches(subject, self._batch_size).as_numpy_iterator():
             ct, truth = normalize_ct(ct_hu), CodedCT.of(ct_hu)
             clean, attacked = self._inference(mr, ct)
+            _require_finite(subject.name, clean, attacked)
             metrics["clean"].update(truth, denormalize_ct(clean.synthetic_ct))
             metrics["adversarial"].update(truth, denormalize_ct(attacked.synthetic_ct))
             squared_error += float(np.square(ct - clean.synthetic_ct).mean(axis=(1, 2, 3)).sum())
@@ -97,6 +101,15 @@ class AttackedInference:
             synthetic_ct=denormalize_ct(clean.synthetic_ct)[0, ..., 0],
             attacked_synthetic_ct=denormalize_ct(attacked.synthetic_ct)[0, ..., 0],
         )
+
+
+def _require_finite(subject: str, *predictions: Prediction) -> None:
+    for each in predictions:
+        if not np.isfinite(each.synthetic_ct).all():
+            raise FloatingPointError(
+                f"The network's prediction of subject {subject!r} is not finite. "
+                "Lower the learning rate."
+            )
 
 
 def evenly_spread(num_slices: int, count: int) -> list[int]:

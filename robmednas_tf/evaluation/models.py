@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import tensorflow as tf
 
 from robmednas_tf.attacks.precision import computing_in_float32
 from robmednas_tf.export import SLICES_ENDPOINT
+
+# What files that are damaged, or something else, raise.
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, tf.errors.OpError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,7 @@ def load_model(path: Path) -> TrainedModel:
     """
     try:
         loaded = _load_saved_model(path) if path.is_dir() else _load_keras(path)
-    except (OSError, ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+    except _DAMAGE as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"Model {str(path)!r} cannot be loaded: {reason}") from error
     _require_slices(path, loaded)

@@ -38,11 +38,13 @@ class Comparison:
 
     Attributes:
         num_pairs: Subjects in which both are defined.
+        num_tested: Those of them in which they differ, which alone the test sees.
         p_value: Two-sided, before correction; NaN where there is no pair, or no difference.
         p_adjusted: After Bonferroni's correction, at most 1; NaN as `p_value`.
     """
 
     num_pairs: int
+    num_tested: int
     p_value: float
     p_adjusted: float
 
@@ -71,9 +73,10 @@ def compare_paired(
     """Tests whether paired values differ: Wilcoxon's signed-rank test, two-sided.
 
     Subjects in which either value is undefined are left out, and so are those in which both are
-    equal (Wilcoxon's own treatment of zeros). The distribution is exact up to 50 differing pairs,
-    and normal beyond. Where absolute differences tie, all changes of sign are gone through (also
-    exact) up to 13 pairs, and 9999 random ones from a fixed seed beyond.
+    equal (Wilcoxon's own treatment of zeros). An infinite value, the PSNR of a perfect prediction,
+    differs from a finite one by more than any finite ones do. The distribution is exact up to 50
+    differing pairs, and normal beyond. Where absolute differences tie, all changes of sign are gone
+    through (also exact) up to 13 pairs, and 9999 random ones from a fixed seed beyond.
 
     Args:
         values: One value a subject.
@@ -91,19 +94,29 @@ def compare_paired(
         )
     if num_comparisons < 1:
         raise ValueError(f"num_comparisons must be at least 1. Received: {num_comparisons}.")
-    with np.errstate(invalid="ignore"):
-        differences = np.subtract(values, baseline, dtype=np.float64)
-    num_pairs = int(np.count_nonzero(~np.isnan(differences)))
-    differing = differences[np.isfinite(differences) & (differences != 0)]
+    differences = _differences(np.asarray(values, float), np.asarray(baseline, float))
+    differing = differences[differences != 0]
     if not differing.size:
-        return Comparison(num_pairs, math.nan, math.nan)
+        return Comparison(differences.size, 0, math.nan, math.nan)
     p_value = _signed_rank_p(differing)
-    return Comparison(num_pairs, p_value, min(1.0, num_comparisons * p_value))
+    adjusted = min(1.0, num_comparisons * p_value)
+    return Comparison(differences.size, differing.size, p_value, adjusted)
 
 
 def smallest_p(num_pairs: int) -> float:
     """Returns the smallest two-sided p-value that a signed-rank test of `num_pairs` can give."""
     return min(1.0, 2.0 ** (1 - num_pairs)) if num_pairs else 1.0
+
+
+def _differences(values: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    defined = ~(np.isnan(values) | np.isnan(baseline))
+    values, baseline = values[defined], baseline[defined]
+    unequal = values != baseline
+    differences = np.zeros(values.size)
+    differences[unequal] = values[unequal] - baseline[unequal]
+    # Their ranks are all that is used of them.
+    largest = np.abs(differences[np.isfinite(differences)]).max(initial=0.0) + 1.0
+    return np.clip(differences, -largest, largest)
 
 
 def _signed_rank_p(differences: np.ndarray) -> float:

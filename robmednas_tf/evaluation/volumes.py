@@ -83,8 +83,9 @@ def evaluate_subject(
                 predicted_hu = denormalize_ct(prediction.synthetic_ct)
                 has_mask = prediction.condition in wanted.masked
                 key = (name, prediction.condition)
-                score = scores.setdefault(key, _Score(subject, *key, has_mask))
-                score.add(batch, predicted_hu)
+                if key not in scores:
+                    scores[key] = _Score(subject, *key, has_mask)
+                scores[key].add(batch, predicted_hu)
                 if has_mask:
                     kept += _kept(subject.name, name, batch, prediction, predicted_hu, wanted)
         on_batch(len(batch.mr))

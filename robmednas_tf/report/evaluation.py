@@ -71,7 +71,12 @@ def write_evaluation_figures(folder: Path, report: EvaluationReport) -> list[Pat
         curves, and where there are slices `slices_clean` and, of each attack, such as
         `fgsm:0.06`, `slices_fgsm_0.06` and `perturbed_fgsm_0.06`.
     """
-    return write_drawn(folder, _figures(report))
+    paths = write_drawn(folder, _figures(report))
+    # Of an evaluation before, in other conditions.
+    for pattern in ("slices_*", "perturbed_*", "curves.*", "accuracy_vs_robustness.*"):
+        for path in set(folder.glob(pattern)) - set(paths):
+            path.unlink()
+    return paths
 
 
 def _figures(report: EvaluationReport) -> Iterator[Drawn]:

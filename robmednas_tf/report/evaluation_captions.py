@@ -70,8 +70,13 @@ def _what_it_shows(report: EvaluationReport, table: ResultTable) -> str:
     what = f"mean {PLUS_MINUS} standard deviation over" if len(report.subjects) > 1 else "of"
     return (
         f"{table.title} ({how}): {what} {subjects} of {report.cohort} "
-        f"(part: {report.split}), each scored over its whole volume."
+        f"(part: {report.split}), each scored over {_extent(report)}."
     )
+
+
+def _extent(report: EvaluationReport) -> str:
+    limit = report.slices_per_subject
+    return f"at most {limit} slices, evenly spread" if limit else "its whole volume"
 
 
 def _conditions(report: EvaluationReport) -> Iterator[str]:

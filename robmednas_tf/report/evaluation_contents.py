@@ -51,6 +51,7 @@ class EvaluationReport:
             mask; empty where none were asked for. Their level 0 is `outcomes`' `clean`.
         slices: A few slices, each under every model in every condition.
         image_size: Pixels a side of a slice.
+        slices_per_subject: At most so many slices of each subject were evaluated; 0 for all.
         command: The command line that repeats the evaluation.
         settings: Flags and their values.
         notes: Limits of this very evaluation, a sentence or two each.
@@ -69,6 +70,7 @@ class EvaluationReport:
     curves: Sequence[Outcome] = ()
     slices: Sequence[PredictedSlice] = ()
     image_size: int = 0
+    slices_per_subject: int = 0
     command: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

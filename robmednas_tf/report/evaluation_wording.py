@@ -63,10 +63,12 @@ def _what_was_done(report: EvaluationReport) -> str:
     num_models = len(report.models)
     regions = wording.listed([region.label.lower() for region in REGIONS.values()])
     each = "was" if num_models == 1 else "were"
+    limit = report.slices_per_subject
+    slices = f"at most {limit} axial slices a subject" if limit else "every axial slice"
     return (
         f"{wording.plural(num_models, 'network')} for MR-to-CT synthesis {each} evaluated on "
         f"{wording.plural(len(report.subjects), 'subject')} of a cohort ({part_of(report)}): a "
-        "synthetic CT was made from every axial slice of the MR, of "
+        f"synthetic CT was made from {slices} of the MR, of "
         f"{wording.square(report.image_size)} pixels, and compared with the true CT in {regions}, "
         "by overlap (Dice, 1 is perfect) and by mean absolute error (MAE, in HU, 0 is perfect)."
     )
@@ -154,7 +156,7 @@ def _significance(report: EvaluationReport, model: str, condition: str) -> str:
     test = compare_paired(values, baseline, report.num_comparisons)
     if math.isnan(test.p_adjusted):
         return "Under the attack the two do not differ in any subject."
-    power = power_phrase(test.num_pairs, report.num_comparisons)
+    power = power_phrase(test.num_tested, report.num_comparisons)
     if power:
         return f"Whether their difference under the attack is chance cannot be told: {power}."
     tested = (

@@ -40,7 +40,7 @@ def key_figures(report: TrainingReport) -> list[tuple[str, str, str]]:
             if len(report.history.get(name, ()))
         ),
         ("Parameters", wording.count(cost.parameters), f"{wording.count(cost.flops)} FLOPs"),
-        ("Time", wording.duration(report.seconds), "the whole training"),
+        ("Time", wording.duration(report.seconds), "of training"),
     ]
     return [figure for figure in figures if figure is not None]
 

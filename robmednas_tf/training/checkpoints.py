@@ -68,15 +68,13 @@ class BestEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Validates and notes the epoch; stops a training that went wrong or stands still."""
+        _require_finite("loss", epoch, logs)
         logs.update(self._validated())
-        for name in ("loss", "val_loss"):
-            if not math.isfinite(logs[name]):
-                raise FloatingPointError(
-                    f"The {name} is not finite in epoch {epoch + 1}: {logs[name]}. "
-                    "Lower the learning rate."
-                )
-        # Of slices that were replaced; where none was, nothing could be moved.
-        if logs.get("replaced") and not logs["perturbation"]:
+        _require_finite("val_loss", epoch, logs)
+        # Of slices that were replaced; where none was, nothing could be moved. A network that
+        # starts as a constant has no gradient in its first step, which may be the whole epoch.
+        may_be_constant = self._config.start_at_mean and epoch == 0
+        if logs.get("replaced") and not logs["perturbation"] and not may_be_constant:
             raise FloatingPointError(
                 f"The attack of epoch {epoch + 1} moved no pixel: the network has no gradient, so "
                 "that this was no adversarial training. Give another --seed or learning rate."
@@ -125,7 +123,9 @@ class BestEpoch(keras.callbacks.Callback):
         groups = {
             "best": self._best_weights,
             "weights": self.model.get_weights(),
-            "optimizer": [np.asarray(each.value) for each in self.model.optimizer.variables],
+            "optimizer": [
+                keras.ops.convert_to_numpy(each) for each in self.model.optimizer.variables
+            ],
         }
         arrays = {
             f"{name}_{place:04d}": array
@@ -134,6 +134,13 @@ class BestEpoch(keras.callbacks.Callback):
         }
         with replaced_atomically(path) as temporary:
             np.savez(temporary, history=json.dumps(self.history), **arrays)
+
+
+def _require_finite(name: str, epoch: int, logs: Mapping[str, float]) -> None:
+    if not math.isfinite(logs[name]):
+        raise FloatingPointError(
+            f"The {name} is not finite in epoch {epoch + 1}: {logs[name]}. Lower the learning rate."
+        )
 
 
 def read_history(checkpoint: Path) -> dict[str, list[float]]:

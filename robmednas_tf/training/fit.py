@@ -81,6 +81,28 @@ def fit(
     return FitResult(best.best_epoch, best.history)
 
 
+def best_of(
+    model: TrainableUNet, config: TrainingConfig, checkpoint: Path | None
+) -> FitResult | None:
+    """Leaves the best epoch of a training that went wrong in the model.
+
+    Args:
+        model: Compiled, as it was for `fit`.
+        config: As it was for `fit`.
+        checkpoint: Where the state was kept.
+
+    Returns:
+        The best epoch and the history; None where no epoch was kept.
+    """
+    best = BestEpoch(config, dict, checkpoint)
+    best.set_model(model)
+    best.restore(model)
+    if not best.num_epochs:
+        return None
+    best.on_train_end()
+    return FitResult(best.best_epoch, best.history)
+
+
 class MeanLoss:
     """A network's loss on slices, traced once.
 

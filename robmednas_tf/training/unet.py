@@ -22,6 +22,7 @@ class TrainableUNet(keras.Model):
     `(mr, ct, replaced)`, `replaced` a boolean for each slice. Each epoch logs `loss`, the mean over
     the slices that were trained on; adversarial training also logs `replaced`, the share of slices
     that the attack took the place of, and `perturbation`, these slices' mean `|delta| / epsilon`.
+    Its weights are kept, or a `keras.Model` of its input and output is saved; not itself.
 
     Args:
         model: Made by `build_unet`; shares its layers.
@@ -44,15 +45,15 @@ class TrainableUNet(keras.Model):
 
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, Any]:
         """Trains on one batch and returns the epoch's means so far."""
-        mr, ct = data[:2]
+        (mr, ct, *others), counts = _never_empty(data)
         if self.adversarial is not None:
-            mr = self._with_attacked(mr, ct, data[2], self.adversarial.epsilon)
+            mr = self._with_attacked(mr, ct, others[0], counts, self.adversarial.epsilon)
         with tf.GradientTape() as tape:
             errors = slice_errors(ct, self(mr, training=True))
-            loss = tf.reduce_sum(errors) / _num_slices_everywhere(errors)
+            loss = tf.reduce_sum(errors * counts) / _sum_everywhere(counts)
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
-        self._loss.update_state(errors)
+        self._loss.update_state(errors, sample_weight=counts)
         return self.get_metrics_result()
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -61,7 +62,12 @@ class TrainableUNet(keras.Model):
         del iterator, data_batch
 
     def _with_attacked(
-        self, mr: tf.Tensor, ct: tf.Tensor, replaced: tf.Tensor, epsilon: float
+        self,
+        mr: tf.Tensor,
+        ct: tf.Tensor,
+        replaced: tf.Tensor,
+        counts: tf.Tensor,
+        epsilon: float,
     ) -> tf.Tensor:
         if self.jit_compile:
             # XLA knows no shapes that depend on values.
@@ -76,7 +82,7 @@ class TrainableUNet(keras.Model):
             )
         moved = tf.reduce_mean(tf.abs(mixed - mr), axis=(1, 2, 3)) / epsilon
         self._perturbation.update_state(moved, sample_weight=tf.cast(replaced, tf.float32))
-        self._replaced.update_state(replaced)
+        self._replaced.update_state(replaced, sample_weight=counts)
         return mixed
 
     def _some_attacked(
@@ -114,10 +120,33 @@ def compile_model(
     optimizer.build(model.trainable_variables)
 
 
-def _num_slices_everywhere(errors: tf.Tensor) -> tf.Tensor:
+def _never_empty(data: tuple[tf.Tensor, ...]) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Returns a batch, and 1 for each slice of it.
+
+    One of several devices may get no slice of a small batch, which no convolution takes: it gets
+    an empty slice that counts 0.
+    """
+    num_slices = tf.shape(data[0])[0]
+    counts = tf.ones([num_slices])
+    if _replica() is None:
+        return list(data), counts
+    missing = tf.maximum(1 - num_slices, 0)
+
+    def filled(part: tf.Tensor) -> tf.Tensor:
+        shape = tf.concat([[missing], tf.shape(part)[1:]], axis=0)
+        whole = tf.concat([part, tf.zeros(shape, part.dtype)], axis=0)
+        return tf.ensure_shape(whole, [None, *part.shape[1:]])
+
+    return [filled(part) for part in data], filled(counts)
+
+
+def _sum_everywhere(counts: tf.Tensor) -> tf.Tensor:
     # Devices may get unequal parts of a batch: a slice counts the same on each.
-    count = tf.cast(tf.shape(errors)[0], errors.dtype)
+    total, replica = tf.reduce_sum(counts), _replica()
+    return total if replica is None else replica.all_reduce(tf.distribute.ReduceOp.SUM, total)
+
+
+def _replica() -> tf.distribute.ReplicaContext | None:
+    """Returns the context of one among several devices; None on a single one."""
     replica = tf.distribute.get_replica_context()
-    if replica is None or replica.num_replicas_in_sync == 1:
-        return count
-    return replica.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return None if replica is None or replica.num_replicas_in_sync == 1 else replica

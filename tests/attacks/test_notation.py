@@ -39,6 +39,8 @@ def test_mistakes_are_told(text, words):
 
 
 def test_none_stands_twice():
+    close = parse_perturbations(["fgsm:0.1234561", "fgsm:0.1234562"])
+    assert len({str(each) for each in close}) == 2
     with pytest.raises(ValueError, match=r"Received twice: fgsm:0\.06"):
         parse_perturbations(["fgsm:0.06", "gaussian:0.1", "fgsm:0.060"])
 

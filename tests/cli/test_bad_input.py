@@ -73,7 +73,7 @@ def test_one_patient_under_two_names(cohort_folder, refused):
     shutil.rmtree(cohort_folder / "1BA005")
     shutil.copytree(cohort_folder / "1BA001", cohort_folder / "1BA005")
     line = refused(f"--data={cohort_folder}")
-    assert "'1BA001' and '1BA005' hold the same volumes" in line
+    assert "'1BA001' and '1BA005' hold the same MR" in line
 
 
 def test_settings_that_cannot_be_read(tmp_path, refused):

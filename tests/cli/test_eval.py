@@ -185,6 +185,28 @@ def test_subjects_that_a_model_has_seen_are_not_tested(refused, trained):
         assert "--split_seed" in line
 
 
+def test_a_runs_folder_is_not_evaluated_into(refused, trained):
+    folder = trained[0] / "regular"
+    before = (folder / "split.json").read_bytes()
+    line = refused(f"--models=a={folder}", f"--output_dir={folder}")
+    assert "holds a run of another kind (training)" in line
+    assert (folder / "split.json").read_bytes() == before
+
+
+def test_a_model_without_a_record_is_said_to_be_unchecked(trained, tmp_path):
+    shutil.copytree(trained[0] / "regular", tmp_path / "run")
+    (source,) = parse_models([f"a={tmp_path / 'run'}"])
+    cohort = record_of(tmp_path / "run")
+    assert set(source.used.values()) == {*cohort["train"], *cohort["validation"]}
+    (tmp_path / "run" / "split.json").write_text("{}")
+    (source,) = parse_models([f"a={tmp_path / 'run'}"])
+    assert source.used is None
+
+
+def record_of(folder):
+    return json.loads((folder / "split.json").read_text())["cohort"]
+
+
 def test_runs_without_a_model_say_so(tmp_path):
     (tmp_path / "split.json").write_text("{}")
     with pytest.raises(ValueError, match="is a run that has no model yet"):
@@ -207,7 +229,7 @@ def test_one_subject_gives_tables_without_significance(trained, finished, tmp_pa
     assert "1 subject" in text
     assert "±" not in text.split("|", 1)[1]
     with (folder / "tables.csv").open(encoding="utf-8") as file:
-        assert not any(row["significant"] == "True" for row in csv.DictReader(file))
+        assert not any(row["significant"] == "true" for row in csv.DictReader(file))
 
 
 def test_real_patients_are_trained_on_and_evaluated(sts, trained, finished, tmp_path):
@@ -221,4 +243,4 @@ def test_real_patients_are_trained_on_and_evaluated(sts, trained, finished, tmp_
     assert bone["STS_041"] == ""
     assert len(bone) == 4
     assert any(bone.values())
-    assert "STS_041" in (folder / "tables.md").read_text(encoding="utf-8")
+    assert r"(STS\_041): empty in the truth" in (folder / "tables.md").read_text(encoding="utf-8")

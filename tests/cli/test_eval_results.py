@@ -51,6 +51,27 @@ def test_damaged_results_are_not_known(tmp_path, results, suffix, kept):
     assert not folder.read("s 1", "m/ö", RECIPE).outcomes
 
 
+def test_slices_of_another_recipe_are_not_known(tmp_path, results):
+    # As a kill between the two files leaves them.
+    folder = ResultFolder(tmp_path)
+    folder.write("s 1", "m/ö", RECIPE, results)
+    (json_file,) = tmp_path.rglob("*.json")
+    mine = json_file.read_bytes()
+    folder.write("s 1", "m/ö", {**RECIPE, "model": "other"}, results)
+    json_file.write_bytes(mine)
+    again = folder.read("s 1", "m/ö", RECIPE)
+    assert again.outcomes
+    assert not again.slices
+
+
+def test_names_that_differ_have_files_that_differ(tmp_path, results):
+    folder = ResultFolder(tmp_path)
+    for name in ("a b", "a_b", "a/b"):
+        folder.write("s 1", name, RECIPE, results)
+    assert all(folder.read("s 1", name, RECIPE).outcomes for name in ("a b", "a_b", "a/b"))
+    assert len(list(tmp_path.rglob("*.json"))) == 3
+
+
 @pytest.mark.parametrize("key", ["model", "subject", "seed"])
 def test_results_of_another_recipe_are_not_known(tmp_path, results, key):
     folder = ResultFolder(tmp_path)

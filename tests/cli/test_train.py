@@ -154,12 +154,35 @@ def test_subjects_of_the_search_are_not_tested(refused, tmp_path):
     search.mkdir()
     (search / "best_architecture.json").write_text(TINY)
     parts = {"train": ["phantom_002"], "validation": ["phantom_001"], "test": ["phantom_013"]}
-    identities = {name: cohort[name].identity() for names in parts.values() for name in names}
+    names = [name for part in parts.values() for name in part]
+    identities = {name: cohort[name].read().identity for name in names}
     record = {"cohort": parts, "identities": identities}
     (search / "split.json").write_text(json.dumps(record))
-    line = refused(*HEADS, f"--architecture={search}", "--num_phantoms=20")
-    assert f"The search in '{search}' has seen 'phantom_002' in" in line
-    assert "--split_seed" in line
+    for architecture in (search, search / "best_architecture.json"):
+        line = refused(*HEADS, f"--architecture={architecture}", "--num_phantoms=20")
+        assert f"The search in '{search}' has seen 'phantom_002' in" in line
+        assert "--split_seed" in line
+
+
+def test_a_training_that_goes_wrong_says_so_or_keeps_its_best_epoch(
+    trained, start, finished, tmp_path
+):
+    tiny = f"--architecture={trained[0] / 'tiny.json'}"
+    arguments = (*HEADS, tiny, "--epochs=3", f"--output_dir={tmp_path / 'run'}")
+    process = start("train", *arguments, "--learning_rate=1e20")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert len(errors.splitlines()) == 1
+    assert "Lower the learning rate" in errors
+
+
+def test_mixed_precision_on_all_devices_is_exported_in_float32(trained, finished, tmp_path):
+    tiny = f"--architecture={trained[0] / 'tiny.json'}"
+    flags = ("--mixed_precision", "--mirrored", "--adversarial", "--epochs=1")
+    finished("train", *HEADS, tiny, *flags, f"--output_dir={tmp_path / 'run'}")
+    model = keras.saving.load_model(tmp_path / "run" / "model" / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_architectures_are_found(tmp_path):

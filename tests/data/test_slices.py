@@ -105,6 +105,15 @@ def test_an_epochs_order_follows_from_seed_and_number_alone(subjects, monkeypatc
     assert not np.array_equal(third[0][0], other[0][0])
 
 
+def test_seeds_share_no_epoch(subjects):
+    orders = [
+        [batch[0].tobytes() for batch in epoch]
+        for seed in (0, 1, 2)
+        for epoch in epochs_of(ShuffledSlices(tuple(subjects), 30, seed), 3)
+    ]
+    assert len({tuple(order) for order in orders}) == len(orders)
+
+
 def test_ordered_batches_keep_the_order_and_hu_stays_exact(subjects):
     mr, ct = next(hu_batches(subjects[0], 100).as_numpy_iterator())
     other_mr, normalized = next(ordered_batches(subjects[:1], 100).as_numpy_iterator())

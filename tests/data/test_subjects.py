@@ -1,4 +1,5 @@
 import dataclasses
+import gzip
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -129,21 +130,27 @@ def test_digest_follows_every_input(subject):
     assert len(set(digests)) == len(digests)
 
 
-def test_identity_follows_the_patient_alone(subject):
-    identities = [subject.identity(), dataclasses.replace(subject, ct_bias=-1000).identity()]
+def test_identity_follows_the_patient_and_not_the_files(subject):
+    identities = {subject.read().identity}
     (subject.folder / "mask.nii.gz").unlink()
-    identities.append(subject.identity())
-    assert len(set(identities)) == 1
     path = subject.folder / "mr.nii.gz"
-    path.write_bytes(path.read_bytes() + b"\0")
-    assert subject.identity() != identities[0]
+    (subject.folder / "mr.nii").write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    identities.add(subject.read().identity)
+    assert len(identities) == 1
+    (subject.folder / "mr.nii").rename(path.with_name("ct.nii"))
+    (subject.folder / "ct.nii.gz").rename(path)
+    (subject.folder / "ct.nii").unlink()
+    (subject.folder / "ct.nii.gz").write_bytes(path.read_bytes())
+    assert subject.read().identity not in identities
 
 
 def test_a_phantoms_identity_does_not_follow_its_grid():
     subject = PhantomSubject("a", seed=0, number=0, shape=(16, 16, 8))
-    assert dataclasses.replace(subject, shape=(8, 8, 8)).identity() == subject.identity()
+    identity = subject.read().identity
+    assert dataclasses.replace(subject, shape=(8, 8, 8)).read().identity == identity
     for change in ({"seed": 1}, {"number": 1}):
-        assert dataclasses.replace(subject, **change).identity() != subject.identity()
+        assert dataclasses.replace(subject, **change).read().identity != identity
 
 
 def test_a_body_mask_is_the_file_or_what_the_ct_encloses(subject):

@@ -57,7 +57,7 @@ def test_ties_are_exact_too(seed):
 def test_equal_pairs_are_left_out():
     values, baseline = [0.6, 0.7, 0.8, 0.5], [0.5, 0.5, 0.5, 0.5]
     comparison = compare_paired(values, baseline, 1)
-    assert comparison.num_pairs == 4
+    assert (comparison.num_pairs, comparison.num_tested) == (4, 3)
     assert comparison.p_value == compare_paired(values[:3], baseline[:3], 1).p_value == 0.25
 
 
@@ -69,9 +69,12 @@ def test_undefined_pairs_are_left_out():
     assert comparison.p_value == 0.5
 
 
-def test_infinite_values_say_nothing_and_warn_of_nothing(recwarn):
+def test_infinite_values_are_the_largest_and_warn_of_nothing(recwarn):
     comparison = compare_paired([math.inf, 40.0, 42.0], [math.inf, 30.0, 31.0], 1)
-    assert (comparison.num_pairs, comparison.p_value) == (2, 0.5)
+    assert (comparison.num_pairs, comparison.num_tested, comparison.p_value) == (3, 2, 0.5)
+    comparison = compare_paired([math.inf, 40.0, 42.0, 29.0], [50.0, 30.0, 31.0, 30.0], 1)
+    # Ranks 4, 2, 3 against 1.
+    assert comparison.p_value == compare_paired([4, 2, 3, -1], [0] * 4, 1).p_value == 0.25
     assert not recwarn.list
 
 

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
+from robmednas_tf.evaluation.inference import AttackedValidation
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
-from robmednas_tf.training.fit import MeanLoss, fit
+from robmednas_tf.training.fit import MeanLoss, best_of, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
@@ -161,3 +162,30 @@ def test_callbacks_see_both_losses(prepared_heads):
 def test_impossible_settings_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**values)
+
+
+def test_the_best_epoch_of_a_training_that_went_wrong_is_kept(prepared_heads, tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                self.model.trainable_variables[-1].assign([math.nan])
+
+    config, path = TrainingConfig(epochs=4), tmp_path / "checkpoint.npz"
+    whole, expected, _ = train(prepared_heads, TrainingConfig(epochs=2))
+    with pytest.raises(FloatingPointError):
+        train(prepared_heads, config, [Poison()], path)
+    model = TrainableUNet(build_unet(SMALL, (16, 16, 1)))
+    compile_model(model, config)
+    result = best_of(model, config, path)
+    assert result.best_epoch == expected.best_epoch
+    np.testing.assert_allclose(result.history["val_loss"], expected.history["val_loss"], rtol=1e-4)
+    for one, other in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    assert best_of(model, config, tmp_path / "absent.npz") is None
+
+
+def test_validation_says_that_predictions_are_not_finite(prepared_heads):
+    model = build_unet(SMALL, (16, 16, 1))
+    model.trainable_variables[-1].assign([math.inf])
+    with pytest.raises(FloatingPointError, match="'phantom_002' is not finite"):
+        AttackedValidation(model, prepared_heads[2:3], 0.2, 6)()

@@ -88,10 +88,15 @@ def test_an_adversarial_training_that_goes_on_ends_as_if_it_had_not_stopped(
 def test_an_attack_that_moves_nothing_is_an_error(prepared_heads):
     model = TrainableUNet(build_unet(SMALL, (16, 16, 1), output_bias=0.0), AdversarialConfig())
     # No gradient passes the last layer's zero kernel, and one step is the whole epoch.
-    config = TrainingConfig(epochs=1, batch_size=16)
-    compile_model(model, config)
     slices = ShuffledSlices(tuple(prepared_heads[:2]), 16, seed=0)
     validate = MeanLoss(model, ordered_batches(prepared_heads[2:3], 6))
+    # Asked to start so, it is no mistake.
+    config = TrainingConfig(epochs=1, batch_size=16)
+    compile_model(model, config)
+    assert fit(model, slices, validate, config).history["perturbation"] == [0]
+    model.set_weights(build_unet(SMALL, (16, 16, 1), output_bias=0.0).get_weights())
+    config = TrainingConfig(epochs=1, batch_size=16, start_at_mean=False)
+    compile_model(model, config)
     with pytest.raises(FloatingPointError, match="moved no pixel"):
         fit(model, slices, validate, config)
 
@@ -132,7 +137,9 @@ def test_mixed_precision_trains_adversarially(batch):
 
 
 DISTRIBUTED = """
+import dataclasses
 import sys
+from pathlib import Path
 import numpy as np
 import tensorflow as tf
 cpus = tf.config.list_physical_devices("CPU")
@@ -147,23 +154,28 @@ from robmednas_tf.training.fit import MeanLoss, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 cache = SliceCache(sys.argv[1], 16)
-heads = tuple(cache.prepare(subject) for subject in open_phantom(3, (16, 16, 9), seed=0))
+heads = tuple(cache.prepare(subject) for subject in open_phantom(3, (16, 16, 8), seed=0))
 config = TrainingConfig(epochs=3, batch_size=5, learning_rate=3e-3)
 
-def train(strategy, adversarial):
+def train(strategy, adversarial, config=config, checkpoint=None):
     with strategy.scope():
         block = Block("0100", 8)
         unet = build_unet(Architecture((block,), (block,)), (16, 16, 1), seed=1)
         model = TrainableUNet(unet, adversarial)
         compile_model(model, config)
-        # 18 slices in batches of 5: parts of 3 and 2 on two devices, 2 and 1 at the end.
+        # 16 slices in batches of 5: parts of 3 and 2 on two devices, of 1 and 0 at the end.
         slices = ShuffledSlices(heads[:2], config.batch_size, 0)
-        result = fit(model, slices, MeanLoss(model, ordered_batches(heads[2:], 5)), config)
+        validate = MeanLoss(model, ordered_batches(heads[2:], 5))
+        result = fit(model, slices, validate, config, checkpoint=checkpoint)
     return result.history
 
 for adversarial in (None, AdversarialConfig()):
     one = train(tf.distribute.get_strategy(), adversarial)
-    two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), adversarial)
+    both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    # Stopped after an epoch, as by a kill.
+    state = Path(sys.argv[1]) / f"{adversarial is None}.npz"
+    train(both, adversarial, dataclasses.replace(config, epochs=1), state)
+    two = train(both, adversarial, checkpoint=state)
     assert set(one) == set(two)
     for name in one:
         np.testing.assert_allclose(one[name], two[name], rtol=1e-4, err_msg=name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from robmednas_tf.attacks.notation import CLEAN, Perturbation
 from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.cli import command as commands
@@ -69,6 +71,10 @@ class EvalRun:
         except ValueError as error:
             # A model that is broken on some subject, which the error names.
             commands.fail(f"ERROR: {error}", commands.BAD_INPUT)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            commands.fail(
+                "ERROR: Memory ran out. Lower --batch_size; the subjects that are done stay.", 1
+            )
         self._report(cohort)
 
     def _image_size(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import train_flags
@@ -175,6 +176,12 @@ class TrainRun:
             model, made = training.run()
         except FloatingPointError as error:
             commands.fail(f"ERROR: {error}", 1)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            commands.fail(
+                "ERROR: Memory ran out while training. Lower --batch_size or --image_size, or give "
+                "a smaller --architecture; what is done stays.",
+                1,
+            )
         export_model(model, self.folder / "model", self.settings.training.batch_size)
         made["recipe"] = self._recipe
         write_json(self.folder / "model" / _MADE, made)

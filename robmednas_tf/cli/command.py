@@ -17,6 +17,7 @@ from typing import NoReturn
 from absl import flags
 
 BAD_INPUT, INTERRUPTED = 2, 130
+_RAISED_AGAIN_S = 10
 
 _HELP_FLAGS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 # Lines of the runtime's own logger, which no setting silences before it is initialised.
@@ -44,7 +45,9 @@ def run(main: Callable[[], None], summary: str, flag_values: flags.FlagValues) -
         parse_flags(sys.argv, flag_values)
     warnings.formatwarning = _in_one_line
     # A scheduler's polite end is the same as the user's.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
+    sys.unraisablehook = _say_unless_interrupt
     try:
         main()
     except KeyboardInterrupt:
@@ -102,6 +105,7 @@ def repeat_command(folder: Path) -> str:
 
 def fail(message: str, status: int) -> NoReturn:
     """Ends the command with one line on standard error."""
+    signal.alarm(0)
     print(" ".join(message.split()), file=sys.stderr, flush=True)
     sys.exit(status)
 
@@ -179,5 +183,12 @@ def _flag_files_first(arguments: Sequence[str]) -> list[str]:
     return files + others
 
 
+def _say_unless_interrupt(dropped: sys.UnraisableHookArgs) -> None:
+    if not isinstance(dropped.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+
+
 def _interrupt(*_: object) -> NoReturn:
+    # Python drops what is raised while an object is being deleted: then it is raised again.
+    signal.alarm(_RAISED_AGAIN_S)
     raise KeyboardInterrupt

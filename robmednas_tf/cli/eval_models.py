@@ -57,8 +57,9 @@ def parse_models(texts: Iterable[str]) -> tuple[ModelSource, ...]:
             "An evaluation needs models: --models=name=PATH,name=PATH, each a run's folder, a "
             ".keras file or a SavedModel. Received: none."
         )
-    names = [source.name for source in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    # Not by case alone: some disks take such files for one.
+    names = [source.name.casefold() for source in sources]
+    twice = sorted({source.name for source in sources if names.count(source.name.casefold()) > 1})
     if twice:
         raise ValueError(f"Models must have different names. Received twice: {', '.join(twice)}.")
     return sources
@@ -100,6 +101,8 @@ def _what_is_wrong(path: Path) -> str:
         return "does not exist"
     if path.is_file():
         return "is a file of another kind"
+    if (path / "results").is_dir():
+        return "is an evaluation"
     if (path / "split.json").is_file():
         return "is a run that has no model yet"
     return "holds no model"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -64,6 +65,7 @@ class EvalRun:
             self.subjects = list(prepare_subjects(cohort, cache, names).values())
             self.keys = {name: cache.key(cohort[name]) for name in names}
             self._require_unseen()
+            self._require_same_subjects()
             self._write_record()
         self.shown = _slices_to_show(self.subjects, self.settings.num_slices)
         try:
@@ -99,13 +101,26 @@ class EvalRun:
         if self.settings.split not in ("test", "all"):
             return
         for source in self.settings.models:
+            used = source.used
+            if used is None:
+                print(f"Note: nothing says what model {source.name!r} was trained on.", flush=True)
             require_unused(
                 identities(self.subjects),
-                source.used or {},
+                used or {},
                 f"Model {source.name!r}",
                 "Give the cohort and the split that it was trained with (--data, --num_test, "
                 "--split_seed, --num_phantoms), or say --split=train.",
             )
+
+    def _require_same_subjects(self) -> None:
+        before = read_flags(self.folder)
+        now = "phantom" if self.data.data == PHANTOM else str(Path(self.data.data).resolve())
+        for name, value in {"data": now, "split": self.settings.split}.items():
+            if before.get(name, value) != value:
+                raise ValueError(
+                    f"Folder {str(self.folder)!r} holds an evaluation of other subjects: --{name} "
+                    f"was {before[name]!r}. Received: {value!r}. Give another --output_dir."
+                )
 
     def _write_record(self) -> None:
         write_record(

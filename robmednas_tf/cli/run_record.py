@@ -47,7 +47,11 @@ def require_own_folder(folder: Path, command: str) -> None:
     Raises:
         ValueError: If it does.
     """
-    other = _read_split(folder).get("command", command)
+    try:
+        other = _read_split(folder).get("command", command)
+    except ValueError:
+        # A damaged record is written anew.
+        return
     if other != command:
         raise ValueError(
             f"Folder {str(folder)!r} holds a run of another kind ({other}). "
@@ -71,6 +75,9 @@ def read_used(folder: Path) -> dict[str, str] | None:
     Returns:
         Names by identity, of all that trained, validated or scored candidates, also in the search
         that found the architecture. None where no record says so.
+
+    Raises:
+        ValueError: If there is a record, but it is damaged.
     """
     split = _read_split(folder)
     try:
@@ -82,10 +89,16 @@ def read_used(folder: Path) -> dict[str, str] | None:
 
 
 def _read_split(folder: Path) -> dict[str, Any]:
-    try:
-        split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    path = folder / "split.json"
+    if not path.is_file():
         return {}
+    try:
+        split = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"File {str(path)!r}, which says whom the run has seen, is damaged: {error}. "
+            "Restore it, or run the command of that folder again."
+        ) from error
     return split if isinstance(split, dict) else {}
 
 

@@ -159,13 +159,15 @@ class TrainRun:
 
     def _read_made(self) -> tuple[keras.Model, dict[str, Any]] | None:
         folder = self.folder / "model"
+        if not (folder / _MADE).is_file():
+            return None
         try:
             made = json.loads((folder / _MADE).read_text(encoding="utf-8"))
             if made["recipe"] != self._recipe:
                 return None
             return keras.saving.load_model(folder / "model.keras", compile=False), made
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            # Missing or damaged: all the same, the model is made anew.
+            print(f"Note: the model in {folder} is damaged, and is trained anew.", flush=True)
             return None
 
     def _train_and_export(self) -> tuple[keras.Model, dict[str, Any]]:
@@ -176,6 +178,13 @@ class TrainRun:
             model, made = training.run()
         except FloatingPointError as error:
             commands.fail(f"ERROR: {error}", 1)
+        except KeyboardInterrupt:
+            if self.settings.checkpoint:
+                raise
+            commands.fail(
+                "Interrupted. Without --checkpoint the same command begins anew.",
+                commands.INTERRUPTED,
+            )
         except (tf.errors.ResourceExhaustedError, MemoryError):
             commands.fail(
                 "ERROR: Memory ran out while training. Lower --batch_size or --image_size, or give "

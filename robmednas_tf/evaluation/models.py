@@ -17,7 +17,7 @@ from robmednas_tf.attacks.precision import computing_in_float32
 from robmednas_tf.export import SLICES_ENDPOINT
 
 # What files that are damaged, or something else, raise.
-_DAMAGE = (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, tf.errors.OpError)
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, zipfile.BadZipFile, tf.errors.OpError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +68,8 @@ def load_model(path: Path) -> TrainedModel:
 
 
 def _load_keras(path: Path) -> TrainedModel:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is not a whole .keras file. Copy it again, or train it anew.")
     model = keras.saving.load_model(path, compile=False)
 
     def predict(mr: tf.Tensor) -> tf.Tensor:

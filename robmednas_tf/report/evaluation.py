@@ -122,8 +122,8 @@ def _perturbations(report: EvaluationReport, condition: str) -> Drawn:
         draw_perturbations(report, condition),
         alternatives.of_perturbations(report, condition),
         f"{condition_phrase(condition)} Above: the MR as it is and as each network saw it, in one "
-        "grey window. Below: what was added, in colours of its own; in the grey window above it "
-        "is hard or impossible to see.",
+        "grey window. Below: what was added, in colours of its own; the grey window above shows "
+        "how much of it can be seen.",
     )
 
 

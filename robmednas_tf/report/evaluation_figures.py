@@ -31,7 +31,7 @@ from robmednas_tf.report.style import (
 _LABELS = {"mae": "MAE (HU), mean of four regions", "dice": "Dice, mean of four regions"}
 _FONT_SIZE = 8.5
 # Of the distance between two levels: error bars of one level must not hide one another.
-_SPREAD = 0.5
+_SPREAD = 0.25
 _REFERENCE: dict[str, Any] = {"color": MUTED, "linewidth": 1.1, "linestyle": (0, (1, 2))}
 
 

@@ -220,8 +220,8 @@ def column_values(report: EvaluationReport, model: str, column: Column) -> list[
 
 def _mark_best(cells: Sequence[Cell]) -> list[Cell]:
     means = [cell.printed_mean for cell in cells if not math.isnan(cell.printed_mean)]
-    # The only one is the best of nothing.
-    if len(cells) < 2 or not means:
+    # The only one is the best of nothing, and so is one among equals.
+    if len(set(means)) < 2:
         return list(cells)
     best = min(means) if METRICS[cells[0].column.metric].is_error else max(means)
     return [dataclasses.replace(cell, is_best=cell.printed_mean == best) for cell in cells]

@@ -40,6 +40,16 @@ def most_robust(report: EvaluationReport, condition: str) -> str | None:
     return max(defined, key=lambda name: defined[name], default=None)
 
 
+def _as_robust(report: EvaluationReport, best: str, condition: str) -> list[str]:
+    """Returns the models whose mean Dice cannot be told, in print, from the best one's."""
+    highest = wording.number(mean_of(report, best, condition), 3)
+    return [
+        name
+        for name in report.model_names
+        if wording.number(mean_of(report, name, condition), 3) == highest
+    ]
+
+
 def beaten_by_lookup_table(report: EvaluationReport) -> list[str]:
     """Returns the models that on clean input do not beat the look-up table in Dice and MAE."""
     if not report.has_lookup_table:
@@ -89,6 +99,12 @@ def _what_was_found(report: EvaluationReport, condition: str, is_first: bool) ->
         return
     if len(report.models) == 1:
         yield f"{where}, {best} goes {_change(report, best, condition)}."
+        return
+    tied = _as_robust(report, best, condition)
+    if len(tied) > 1:
+        change = _change(report, best, condition)
+        equals = wording.listed(tied)
+        yield f"{where}, {equals} have the same Dice, as printed; {best} goes {change}."
         return
     itself = ", the baseline itself," if best == report.baseline else ""
     yield (

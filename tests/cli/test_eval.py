@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 
 import keras
@@ -207,6 +208,33 @@ def record_of(folder):
     return json.loads((folder / "split.json").read_text())["cohort"]
 
 
+def test_a_damaged_record_is_refused(refused, trained, tmp_path):
+    shutil.copytree(trained[0] / "regular", tmp_path / "broken")
+    (tmp_path / "broken" / "split.json").write_text("{")
+    line = refused("--image_size=0", f"--models=a={tmp_path / 'broken'}")
+    assert "split.json', which says whom the run has seen, is damaged" in line
+
+
+def test_a_damaged_saved_model_is_refused(refused, trained, tmp_path):
+    shutil.copytree(trained[0] / "regular", tmp_path / "broken")
+    folder = tmp_path / "broken" / "model" / "saved_model"
+    (variables,) = folder.glob("variables/variables.data*")
+    variables.write_bytes(variables.read_bytes()[:100])
+    assert "cannot be loaded" in refused("--image_size=0", f"--models=a={folder}")
+
+
+def test_other_subjects_in_the_same_folder_are_refused(refused, evaluated):
+    folder, _ = evaluated
+    flags = (f"--flagfile={folder / 'flags.cfg'}", f"--output_dir={folder}")
+    line = refused(*flags, "--image_size=0", "--split=validation")
+    assert "--split was 'test'. Received: 'validation'" in line
+
+
+def test_names_that_differ_by_case_alone_are_refused(model_file):
+    with pytest.raises(ValueError, match="Received twice: A, a"):
+        parse_models([f"A={model_file}", f"a={model_file}"])
+
+
 def test_runs_without_a_model_say_so(tmp_path):
     (tmp_path / "split.json").write_text("{}")
     with pytest.raises(ValueError, match="is a run that has no model yet"):
@@ -243,4 +271,5 @@ def test_real_patients_are_trained_on_and_evaluated(sts, trained, finished, tmp_
     assert bone["STS_041"] == ""
     assert len(bone) == 4
     assert any(bone.values())
-    assert r"(STS\_041): empty in the truth" in (folder / "tables.md").read_text(encoding="utf-8")
+    text = (folder / "tables.md").read_text(encoding="utf-8")
+    assert re.search(r"Bone leaves out .*STS\\_041.*: empty in the truth\.", text)

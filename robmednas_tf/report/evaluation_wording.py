@@ -113,7 +113,8 @@ def _what_was_found(report: EvaluationReport, condition: str, is_first: bool) ->
     )
     if best != report.baseline:
         change = _change(report, report.baseline, condition)
-        yield f"The baseline, {report.baseline}, goes {change}."
+        named = "" if report.baseline == "baseline" else f", {report.baseline},"
+        yield f"The baseline{named} goes {change}."
         # On clean input nothing changes from one attack to the next.
         if is_first or best != most_robust(report, report.attacks[0]):
             yield _clean_cost(report, best)

@@ -84,6 +84,10 @@ class Outcome:
 class UNetHyperModel(keras_tuner.HyperModel):
     """The candidates of a search, for KerasTuner's own tuners as well as for this project's.
 
+    The weights that score a candidate are the best epoch's average. KerasTuner's own tuners save
+    those of the last epoch instead, so that their `get_best_models` gives others; `SearchTuner`
+    keeps the ones that scored.
+
     Args:
         space: The architectures that may be proposed.
         data: The search's sub-dataset.

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
-from robmednas_tf.attacks.notation import CLEAN, Perturbation
-from robmednas_tf.attacks.perturbations import PerturbedInference
+from robmednas_tf.attacks.notation import CLEAN
 from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import data_flags, eval_flags
 from robmednas_tf.cli.eval_flags import EvalSettings
 from robmednas_tf.cli.eval_models import ModelSource
 from robmednas_tf.cli.eval_notes import notes
-from robmednas_tf.cli.eval_results import ResultFolder, Results
-from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.cli.eval_subjects import SubjectEvaluation
 from robmednas_tf.cli.run_record import read_flags, require_unused, write_record
 from robmednas_tf.cli.subjects import identities, open_cohort, prepare_subjects, split_subjects
 from robmednas_tf.config import PHANTOM
@@ -24,7 +21,6 @@ from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.evaluation.inference import evenly_spread
 from robmednas_tf.evaluation.models import TrainedModel, load_model
-from robmednas_tf.evaluation.volumes import Wanted, evaluate_lookup_table, evaluate_subject
 from robmednas_tf.report.evaluation import (
     EvaluatedModel,
     EvaluationReport,
@@ -47,7 +43,6 @@ class EvalRun:
     def __init__(self, settings: EvalSettings, command: str):
         self.settings, self.command = settings, command
         self.folder = settings.output_dir
-        self.results = ResultFolder(self.folder)
         self.conditions = [CLEAN, *map(str, settings.attacks)]
         self.levels = [str(each) for each in settings.curves]
 
@@ -68,8 +63,9 @@ class EvalRun:
             self._require_same_subjects()
             self._write_record()
         self.shown = _slices_to_show(self.subjects, self.settings.num_slices)
+        evaluation = SubjectEvaluation(self.settings, self.models, self.keys, self.shown)
         try:
-            self._evaluate()
+            self.found = evaluation.run(self.subjects)
         except ValueError as error:
             # A model that is broken on some subject, which the error names.
             commands.fail(f"ERROR: {error}", commands.BAD_INPUT)
@@ -138,76 +134,6 @@ class EvalRun:
                 "identities": identities(self.subjects),
             },
         )
-
-    def _evaluate(self) -> None:
-        self.found: dict[tuple[str, str], Results] = {}
-        self.inference: dict[str, PerturbedInference] = {}
-        line = StepLine("Evaluating", len(self.subjects), steps_stay=True)
-        for subject in self.subjects:
-            self._evaluate_subject(subject, line)
-            line.step(subject.name)
-        line.close()
-
-    def _evaluate_subject(self, subject: PreparedSubject, line: StepLine) -> None:
-        places = self.shown.get(subject.name, ())
-        missing = {}
-        for name in self.models:
-            results = self.results.read(subject.name, name, self._recipe(subject, name))
-            self.found[subject.name, name] = results
-            if not all(results.has(each, True, places) for each in self.conditions) or not all(
-                results.has(each, False, ()) for each in self.levels
-            ):
-                missing[name] = self._inference(name)
-        done = 0
-
-        def tell(num_slices: int) -> None:
-            nonlocal done
-            done += num_slices
-            line.within(f"{subject.name}, slice {done}/{subject.num_slices}")
-
-        if missing:
-            wanted = Wanted(self.conditions, places, self.settings.seed)
-            outcomes, slices = evaluate_subject(
-                missing, subject, wanted, self.settings.batch_size, tell
-            )
-            for outcome in outcomes:
-                self.found[subject.name, outcome.model].outcomes[outcome.condition] = outcome
-            for each in slices:
-                key = (each.condition, each.slice_index)
-                self.found[subject.name, each.model].slices[key] = each
-            for name in missing:
-                self._write(subject, name)
-        self._evaluate_lookup_table(subject)
-
-    def _evaluate_lookup_table(self, subject: PreparedSubject) -> None:
-        recipe = self._recipe(subject, LOOKUP_TABLE)
-        results = self.results.read(subject.name, LOOKUP_TABLE, recipe)
-        self.found[subject.name, LOOKUP_TABLE] = results
-        if not results.has(CLEAN, True, ()):
-            outcome = evaluate_lookup_table(subject, LOOKUP_TABLE, self.settings.batch_size)
-            results.outcomes[CLEAN] = outcome
-            self._write(subject, LOOKUP_TABLE)
-
-    def _write(self, subject: PreparedSubject, name: str) -> None:
-        results = self.found[subject.name, name]
-        self.results.write(subject.name, name, self._recipe(subject, name), results)
-
-    def _recipe(self, subject: PreparedSubject, name: str) -> dict[str, Any]:
-        model = self.models[name].digest if name in self.models else name
-        return {
-            "format": 1,
-            "model": model,
-            "subject": self.keys[subject.name],
-            "seed": self.settings.seed,
-        }
-
-    def _inference(self, name: str) -> PerturbedInference:
-        if name not in self.inference:
-            wanted: tuple[Perturbation, ...] = (*self.settings.attacks, *self.settings.curves)
-            self.inference[name] = PerturbedInference(
-                self.models[name], tuple(dict.fromkeys(wanted))
-            )
-        return self.inference[name]
 
     def _report(self, cohort: Cohort) -> None:
         known = self.found.items()

@@ -1,0 +1,118 @@
+"""Evaluating models subject by subject; only what is not on disk yet is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from robmednas_tf.attacks.notation import CLEAN, Perturbation
+from robmednas_tf.attacks.perturbations import PerturbedInference
+from robmednas_tf.cli.eval_flags import EvalSettings
+from robmednas_tf.cli.eval_results import ResultFolder, Results
+from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.evaluation.models import TrainedModel
+from robmednas_tf.evaluation.volumes import Wanted, evaluate_lookup_table, evaluate_subject
+from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE
+
+
+class SubjectEvaluation:
+    """Models on subjects, in every condition that the settings name.
+
+    Args:
+        settings: All settings.
+        models: By name.
+        keys: Of the subjects' prepared slices, by name.
+        shown: Places of the slices that figures show, by subject.
+    """
+
+    def __init__(
+        self,
+        settings: EvalSettings,
+        models: Mapping[str, TrainedModel],
+        keys: Mapping[str, str],
+        shown: Mapping[str, Sequence[int]],
+    ):
+        self.settings, self.models, self.keys, self.shown = settings, models, keys, shown
+        self.results = ResultFolder(settings.output_dir)
+        self.conditions = [CLEAN, *map(str, settings.attacks)]
+        self.levels = [str(each) for each in settings.curves]
+        self.found: dict[tuple[str, str], Results] = {}
+        self.inference: dict[str, PerturbedInference] = {}
+
+    def run(self, subjects: Sequence[PreparedSubject]) -> dict[tuple[str, str], Results]:
+        """Evaluates all models on all subjects, with progress.
+
+        Returns:
+            The results by subject and model, those of the look-up table among them.
+
+        Raises:
+            ValueError: If a model breaks on a subject; names both.
+        """
+        line = StepLine("Evaluating", len(subjects), steps_stay=True)
+        for subject in subjects:
+            self._evaluate_subject(subject, line)
+            line.step(subject.name)
+        line.close()
+        return self.found
+
+    def _evaluate_subject(self, subject: PreparedSubject, line: StepLine) -> None:
+        places = self.shown.get(subject.name, ())
+        missing = {}
+        for name in self.models:
+            results = self.results.read(subject.name, name, self._recipe(subject, name))
+            self.found[subject.name, name] = results
+            if not all(results.has(each, True, places) for each in self.conditions) or not all(
+                results.has(each, False, ()) for each in self.levels
+            ):
+                missing[name] = self._inference(name)
+        done = 0
+
+        def tell(num_slices: int) -> None:
+            nonlocal done
+            done += num_slices
+            line.within(f"{subject.name}, slice {done}/{subject.num_slices}")
+
+        if missing:
+            wanted = Wanted(self.conditions, places, self.settings.seed)
+            outcomes, slices = evaluate_subject(
+                missing, subject, wanted, self.settings.batch_size, tell
+            )
+            for outcome in outcomes:
+                self.found[subject.name, outcome.model].outcomes[outcome.condition] = outcome
+            for each in slices:
+                key = (each.condition, each.slice_index)
+                self.found[subject.name, each.model].slices[key] = each
+            for name in missing:
+                self._write(subject, name)
+        self._evaluate_lookup_table(subject)
+
+    def _evaluate_lookup_table(self, subject: PreparedSubject) -> None:
+        recipe = self._recipe(subject, LOOKUP_TABLE)
+        results = self.results.read(subject.name, LOOKUP_TABLE, recipe)
+        self.found[subject.name, LOOKUP_TABLE] = results
+        if not results.has(CLEAN, True, ()):
+            outcome = evaluate_lookup_table(subject, LOOKUP_TABLE, self.settings.batch_size)
+            results.outcomes[CLEAN] = outcome
+            self._write(subject, LOOKUP_TABLE)
+
+    def _write(self, subject: PreparedSubject, name: str) -> None:
+        results = self.found[subject.name, name]
+        self.results.write(subject.name, name, self._recipe(subject, name), results)
+
+    def _recipe(self, subject: PreparedSubject, name: str) -> dict[str, Any]:
+        model = self.models[name].digest if name in self.models else name
+        return {
+            "format": 1,
+            "model": model,
+            "subject": self.keys[subject.name],
+            "seed": self.settings.seed,
+        }
+
+    def _inference(self, name: str) -> PerturbedInference:
+        if name not in self.inference:
+            wanted: tuple[Perturbation, ...] = (*self.settings.attacks, *self.settings.curves)
+            self.inference[name] = PerturbedInference(
+                self.models[name], tuple(dict.fromkeys(wanted))
+            )
+        return self.inference[name]

@@ -43,7 +43,7 @@ def main() -> None:
 
 def greet(settings: EvalSettings) -> None:
     """Says what is about to be done."""
-    conditions = ", ".join(["clean", *map(str, settings.attacks)])
+    conditions = ", ".join(settings.conditions)
     curves = f", and {len(settings.curves)} levels of corruption" if settings.curves else ""
     names = ", ".join(model.name for model in settings.models)
     print(f"Evaluating {names}: {conditions}{curves}.", flush=True)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.attacks.notation import CURVES, KINDS, Perturbation, parse_perturbations
+from robmednas_tf.attacks.notation import (
+    CLEAN,
+    CURVES,
+    KINDS,
+    Perturbation,
+    parse_perturbations,
+)
 from robmednas_tf.cli import data_flags
 from robmednas_tf.cli.eval_models import ModelSource, parse_models
 from robmednas_tf.cli.run_record import read_flags
@@ -70,6 +76,16 @@ class EvalSettings:
     num_slices: int
     batch_size: int
     seed: int
+
+    @property
+    def conditions(self) -> list[str]:
+        """What is scored in full and shown: `clean`, then the attacks."""
+        return [CLEAN, *map(str, self.attacks)]
+
+    @property
+    def levels(self) -> list[str]:
+        """The levels of the progressive corruptions."""
+        return [str(each) for each in self.curves]
 
 
 def settings_from_flags() -> EvalSettings:

@@ -18,8 +18,7 @@ from robmednas_tf.cli.run_record import read_flags, require_unused, write_record
 from robmednas_tf.cli.subjects import identities, open_cohort, prepare_subjects, split_subjects
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
-from robmednas_tf.data.prepared import PreparedSubject, SliceCache
-from robmednas_tf.evaluation.inference import evenly_spread
+from robmednas_tf.data.prepared import PreparedSubject, SliceCache, evenly_spread
 from robmednas_tf.evaluation.models import TrainedModel, load_model
 from robmednas_tf.report.evaluation import (
     EvaluatedModel,
@@ -43,8 +42,6 @@ class EvalRun:
     def __init__(self, settings: EvalSettings, command: str):
         self.settings, self.command = settings, command
         self.folder = settings.output_dir
-        self.conditions = [CLEAN, *map(str, settings.attacks)]
-        self.levels = [str(each) for each in settings.curves]
 
     def run(self) -> None:
         """Does every step that is not done yet."""
@@ -143,21 +140,21 @@ class EvalRun:
             subjects=[subject.name for subject in self.subjects],
             models=[_evaluated(each, self.models[each.name]) for each in self.settings.models],
             baseline=self.settings.baseline,
-            conditions=self.conditions,
+            conditions=self.settings.conditions,
             outcomes=[
                 results.outcomes[condition]
                 for (_, model), results in known
-                for condition in (self.conditions if model != LOOKUP_TABLE else [CLEAN])
+                for condition in (self.settings.conditions if model != LOOKUP_TABLE else [CLEAN])
             ],
             curves=[
                 results.outcomes[level]
                 for (_, model), results in known
-                for level in (self.levels if model != LOOKUP_TABLE else [])
+                for level in (self.settings.levels if model != LOOKUP_TABLE else [])
             ],
             slices=[
                 results.slices[condition, place]
                 for (subject, model), results in known
-                for condition in (self.conditions if model != LOOKUP_TABLE else [])
+                for condition in (self.settings.conditions if model != LOOKUP_TABLE else [])
                 for place in self.shown.get(subject, ())
             ],
             image_size=self.data.image_size,
@@ -191,7 +188,7 @@ def _slices_to_show(subjects: Sequence[PreparedSubject], count: int) -> Mapping[
     chosen: dict[str, list[int]] = {}
     for number in range(count):
         subject = subjects[number * len(subjects) // count]
-        place = evenly_spread(subject.num_slices, count)
+        place = evenly_spread(subject.num_slices, count).tolist()
         if number < len(place):
             chosen.setdefault(subject.name, []).append(place[number])
     return chosen

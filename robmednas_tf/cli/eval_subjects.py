@@ -35,8 +35,6 @@ class SubjectEvaluation:
     ):
         self.settings, self.models, self.keys, self.shown = settings, models, keys, shown
         self.results = ResultFolder(settings.output_dir)
-        self.conditions = [CLEAN, *map(str, settings.attacks)]
-        self.levels = [str(each) for each in settings.curves]
         self.found: dict[tuple[str, str], Results] = {}
         self.inference: dict[str, PerturbedInference] = {}
 
@@ -62,9 +60,9 @@ class SubjectEvaluation:
         for name in self.models:
             results = self.results.read(subject.name, name, self._recipe(subject, name))
             self.found[subject.name, name] = results
-            if not all(results.has(each, True, places) for each in self.conditions) or not all(
-                results.has(each, False, ()) for each in self.levels
-            ):
+            if not all(
+                results.has(each, True, places) for each in self.settings.conditions
+            ) or not all(results.has(each, False, ()) for each in self.settings.levels):
                 missing[name] = self._inference(name)
         done = 0
 
@@ -74,7 +72,7 @@ class SubjectEvaluation:
             line.within(f"{subject.name}, slice {done}/{subject.num_slices}")
 
         if missing:
-            wanted = Wanted(self.conditions, places, self.settings.seed)
+            wanted = Wanted(self.settings.conditions, places, self.settings.seed)
             outcomes, slices = evaluate_subject(
                 missing, subject, wanted, self.settings.batch_size, tell
             )

@@ -140,11 +140,12 @@ class SliceCache:
     def _slices(self, pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         mr, ct = pair.slices(self.image_size)
         mask = pair.mask_slices(self.image_size)
-        kept = _evenly_spread(len(mr), self.slices_per_subject)
+        kept = evenly_spread(len(mr), self.slices_per_subject)
         return mr[kept].astype("<f4"), ct[kept].astype("<f4"), mask[kept]
 
 
-def _evenly_spread(available: int, wanted: int) -> np.ndarray:
+def evenly_spread(available: int, wanted: int) -> np.ndarray:
+    """Returns the places of up to `wanted` of the `available` slices; of all where it is 0."""
     if wanted == 0 or wanted >= available:
         return np.arange(available)
     return ((np.arange(wanted) + 0.5) * available / wanted).astype(int)

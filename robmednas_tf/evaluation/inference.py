@@ -15,7 +15,7 @@ from robmednas_tf.attacks.fgsm import SliceModel
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.attacks.perturbations import PerturbedInference, Prediction
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
-from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.data.prepared import PreparedSubject, evenly_spread
 from robmednas_tf.data.slices import hu_batches
 from robmednas_tf.evaluation.metrics import CodedCT, RegionScore, VolumeMetrics, mean_over_regions
 from robmednas_tf.evaluation.regions import REGIONS
@@ -112,17 +112,11 @@ def _require_finite(subject: str, *predictions: Prediction) -> None:
             )
 
 
-def evenly_spread(num_slices: int, count: int) -> list[int]:
-    """Returns places of up to `count` slices, evenly spread from inferior to superior."""
-    count = min(count, num_slices)
-    return [(2 * place + 1) * num_slices // (2 * count) for place in range(count)]
-
-
 def evenly_spread_panels(
     inference: AttackedInference, subject: PreparedSubject, count: int = 3
 ) -> list[Panel]:
     """Predicts a few of a subject's slices for a report, from inferior to superior."""
-    places = evenly_spread(subject.num_slices, count)
+    places = evenly_spread(subject.num_slices, count).tolist()
     return [inference.panel(subject, place) for place in places]
 
 

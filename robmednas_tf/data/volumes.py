@@ -1,37 +1,30 @@
-"""Reading one NIfTI file rightly, or refusing it with one line that says what is wrong with it."""
+"""Reading one volume rightly, or refusing its file with one line that says what is wrong with it.
+
+A new format is a module like `nifti` and one line in `FORMATS`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import zlib
-from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
-from robmednas_tf.data.grid import spans_space
+from robmednas_tf.data import metaimage, nifti
+from robmednas_tf.data.formats import Header, VolumeFormat, refusal
 
-# What nibabel, gzip and NumPy raise on files that are damaged, cut short or something else.
-_DAMAGE = (
-    nib.filebasedimages.ImageFileError,
-    nib.spatialimages.HeaderDataError,
-    EOFError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    ValueError,
-    zlib.error,
-)
+FORMATS: dict[str, VolumeFormat] = {".nii.gz": nifti, ".nii": nifti, ".mha": metaimage}
+
+
+def volume_suffix(path: Path) -> str | None:
+    """Returns the ending that names a volume's format, such as `.nii.gz`; None for other files."""
+    return next((suffix for suffix in FORMATS if path.name.endswith(suffix)), None)
 
 
 def read_header(path: Path, subject: str) -> tuple[tuple[int, ...], np.ndarray]:
     """Reads a volume's grid without its voxels.
 
     Args:
-        path: A `.nii` or `.nii.gz` file.
+        path: A file with an ending of `FORMATS`.
         subject: The subject's name, for errors.
 
     Returns:
@@ -39,18 +32,27 @@ def read_header(path: Path, subject: str) -> tuple[tuple[int, ...], np.ndarray]:
         `(4, 4)`, voxels to RAS+ millimetres.
 
     Raises:
-        ValueError: If the file is missing, damaged or not NIfTI, does not hold one 3-D volume of
-            real numbers, or has an affine that does not span space.
+        ValueError: If the file is missing, damaged or of another format, does not hold one 3-D
+            volume of real numbers, or does not say how it lies in space.
     """
-    image = _open(path, subject)
-    return _shape(image), image.affine
+    header = _header(path, subject)
+    return header.shape, header.affine
+
+
+def header_doubts(path: Path, subject: str) -> tuple[str, ...]:
+    """Returns what is doubtful in a header that can be read, one sentence each.
+
+    Raises:
+        ValueError: As `read_header`.
+    """
+    return _header(path, subject).doubts
 
 
 def read_volume(path: Path, subject: str) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a volume, with the file's own scaling (`scl_slope`, `scl_inter`) applied.
+    """Reads a volume, with the file's own scaling applied.
 
     Args:
-        path: A `.nii` or `.nii.gz` file.
+        path: A file with an ending of `FORMATS`.
         subject: The subject's name, for errors.
 
     Returns:
@@ -61,56 +63,51 @@ def read_volume(path: Path, subject: str) -> tuple[np.ndarray, np.ndarray]:
         ValueError: As `read_header`, or if the file is cut short, fails its checksum, or holds
             NaN or infinity.
     """
-    image = _open(path, subject)
-    with _refusing_damage(path, subject), _stream(path) as stream, np.errstate(over="ignore"):
-        volume = type(image).from_stream(stream).get_fdata(dtype=np.float32)
-        # gzip compares the checksum at the end only: without this a flipped bit goes unseen.
-        stream.read()
+    header = _header(path, subject)
+    with np.errstate(all="ignore"):
+        volume = _format(path, subject).read_voxels(path, subject)
     num_bad = volume.size - np.count_nonzero(np.isfinite(volume))
     if num_bad:
-        raise _refusal(path, subject, "be finite in every voxel", f"{num_bad} NaN or infinite")
-    return volume.reshape(_shape(image)), image.affine
+        raise refusal(path, subject, "be finite in every voxel", f"{num_bad} NaN or infinite")
+    return volume, header.affine
 
 
-def _open(path: Path, subject: str) -> nib.Nifti1Image:
+def write_like(path: Path, voxels: np.ndarray, reference: Path, subject: str) -> None:
+    """Writes a volume on another file's exact grid, and in its format.
+
+    Args:
+        path: Ends as `reference` does, but may be compressed where that is not.
+        voxels: int16 `(x, y, z)`, in the reference's axes.
+        reference: Gives shape, geometry and units, bit for bit.
+        subject: The subject's name, for errors.
+
+    Raises:
+        ValueError: If the reference cannot be read, or has another shape or format.
+        OSError: If the file cannot be written.
+    """
+    found = _format(reference, subject)
+    if _format(path, subject) is not found:
+        raise ValueError(
+            f"A volume must be written in the format of {str(reference)!r}. "
+            f"Received: {str(path)!r}. Give it the same ending."
+        )
+    with np.errstate(all="ignore"):
+        found.write_like(path, voxels, reference, subject)
+
+
+def _header(path: Path, subject: str) -> Header:
     if not path.is_file():
         raise ValueError(f"Subject {subject!r} needs the file {str(path)!r}, which is missing.")
-    with _refusing_damage(path, subject):
-        image = nib.load(path)
-    if not isinstance(image, nib.Nifti1Image):
-        raise _refusal(path, subject, "be NIfTI", type(image).__name__)
-    shape, dtype, affine = _shape(image), image.get_data_dtype(), image.affine
-    if len(shape) != 3 or min(shape) < 1:
-        raise _refusal(path, subject, "hold one 3-D volume", f"shape {image.shape}")
-    if dtype.kind not in "iuf":
-        raise _refusal(path, subject, "hold real numbers", f"type {dtype}")
-    if not spans_space(affine):
-        raise _refusal(path, subject, "have a finite, invertible affine", f"{affine.tolist()}")
-    return image
+    # A damaged header may hold any number; what comes of it is checked.
+    with np.errstate(all="ignore"):
+        return _format(path, subject).read_header(path, subject)
 
 
-def _shape(image: nib.Nifti1Image) -> tuple[int, ...]:
-    shape = tuple(image.shape)
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
-def _stream(path: Path) -> gzip.GzipFile | BufferedReader:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
-@contextlib.contextmanager
-def _refusing_damage(path: Path, subject: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        received = " ".join(f"{type(error).__name__}: {error}".split())
-        raise _refusal(path, subject, "be a whole NIfTI file", received) from error
-
-
-def _refusal(path: Path, subject: str, rule: str, received: str) -> ValueError:
-    return ValueError(
-        f"File {str(path)!r} of subject {subject!r} must {rule}. Received: {received}. "
-        "Copy or convert the file anew, or take the subject out of the folder."
-    )
+def _format(path: Path, subject: str) -> VolumeFormat:
+    suffix = volume_suffix(path)
+    if suffix is None:
+        raise ValueError(
+            f"File {str(path)!r} of subject {subject!r} must end in {' or '.join(FORMATS)}. "
+            "Convert it."
+        )
+    return FORMATS[suffix]

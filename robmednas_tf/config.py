@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from robmednas_tf.data.preprocessing import AS_IN_PAPER, OWN_SPACING_MM, Preprocessing
 from robmednas_tf.evaluation.regions import REGIONS
 
 PHANTOM = "phantom"
@@ -36,7 +37,7 @@ class DataConfig:
     """Which slices a run sees.
 
     Attributes:
-        data: Folder in the SynthRAD2023 layout, or `phantom`.
+        data: Folder in the layout of SynthRAD2023 or SynthRAD2025, manifest, or `phantom`.
         image_size: Slices are padded or cropped to this many pixels a side.
         slices_per_subject: At most this many axial slices of each subject, evenly spread; 0 for
             all. Of the phantom, how many it has.
@@ -46,6 +47,7 @@ class DataConfig:
         num_validation: Subjects of the cohort that choose the epoch; 0 for the paper's proportion.
         num_test: Subjects of the cohort that are held out; 0 for the paper's proportion.
         split_seed: Seed of the splits, and of the phantom.
+        preprocessing: How volumes are resampled and MRs are z-scored.
     """
 
     data: str
@@ -57,6 +59,7 @@ class DataConfig:
     num_validation: int = 0
     num_test: int = 0
     split_seed: int = 0
+    preprocessing: Preprocessing = AS_IN_PAPER
 
     def __post_init__(self) -> None:
         _require_at_least(("image_size", self.image_size, 8))
@@ -72,6 +75,11 @@ class DataConfig:
         if self.data == PHANTOM and self.ct_bias:
             raise ValueError(
                 f"The phantom's CT is in HU: leave --ct_bias out. Received: {self.ct_bias}."
+            )
+        if self.data == PHANTOM and self.preprocessing.spacing_mm != OWN_SPACING_MM:
+            raise ValueError(
+                "The phantom is drawn on the grid of its slices: leave --spacing_mm out. "
+                f"Received: {self.preprocessing.spacing_mm}."
             )
 
 

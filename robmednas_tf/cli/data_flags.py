@@ -8,7 +8,9 @@ from pathlib import Path
 from absl import flags
 
 from robmednas_tf.config import PHANTOM, DataConfig
+from robmednas_tf.data.preprocessing import OWN_SPACING_MM, ZSCORES, Preprocessing
 
+# Of the cohort; how a volume is preprocessed is the models' own matter.
 NAMES = (
     *("data", "cache_dir", "image_size", "slices_per_subject", "ct_bias"),
     *("num_phantoms", "num_validation", "num_test", "split_seed"),
@@ -22,8 +24,9 @@ def define(
     flags.DEFINE_string(
         "data",
         PHANTOM,
-        "Folder with one folder a subject, each with mr.nii.gz and ct.nii.gz (SynthRAD2023's "
-        "layout); or phantom, heads made by the program.",
+        "Folder with one folder a subject, each with mr and ct as .nii.gz, .nii or .mha (the "
+        "layouts of SynthRAD2023 and 2025); or a manifest, subject,mr,ct[,mask][,split] in a .csv "
+        "file; or phantom, heads made by the program.",
         flag_values=flag_values,
     )
     flags.DEFINE_string(
@@ -51,6 +54,7 @@ def define(
         "Added to the CT files' values to make them HU. Paper: -1000.",
         flag_values=flag_values,
     )
+    _define_preprocessing(flag_values, "" if image_size else " Default: the models' own.")
     as_needed = "" if num_phantoms else " 0: as many as the search needs."
     flags.DEFINE_integer(
         "num_phantoms",
@@ -78,12 +82,54 @@ def define(
     )
 
 
-def data_config(flag_values: flags.FlagValues, image_size: int | None = None) -> DataConfig:
+def _define_preprocessing(flag_values: flags.FlagValues, from_models: str) -> None:
+    flags.DEFINE_list(
+        "spacing_mm",
+        [],
+        "Resample volumes to this spacing in mm: one number, or three, from left to right, from "
+        "back to front and from foot to head; 0 leaves an axis alone. Default: not resampled, as "
+        f"in the paper.{from_models}",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "zscore",
+        "volume",
+        ZSCORES,
+        "Voxels over which an MR is z-scored: all of the volume, as in the paper, or those inside "
+        f"the body mask.{from_models}",
+        flag_values=flag_values,
+    )
+
+
+def preprocessing(flag_values: flags.FlagValues) -> Preprocessing:
+    """Returns how the parsed flags let volumes be prepared.
+
+    Raises:
+        ValueError: If the spacing is not one number or three, each >= 0.
+    """
+    given = flag_values.spacing_mm
+    try:
+        numbers = [float(text) for text in given] * (3 if len(given) == 1 else 1)
+        left, anterior, superior = numbers or OWN_SPACING_MM
+        return Preprocessing(flag_values.zscore, (left, anterior, superior))
+    except ValueError as error:
+        raise ValueError(
+            "--spacing_mm must be one length in mm, or three, each 0 or from 0.1 to 50. "
+            f"Received: {','.join(given)!r}."
+        ) from error
+
+
+def data_config(
+    flag_values: flags.FlagValues,
+    image_size: int | None = None,
+    of_models: Preprocessing | None = None,
+) -> DataConfig:
     """Returns what the parsed flags say.
 
     Args:
         flag_values: Parsed.
         image_size: Takes the flag's place where given.
+        of_models: Takes the place of the flags of preprocessing where given.
 
     Raises:
         ValueError: If a value is outside its domain.
@@ -98,6 +144,7 @@ def data_config(flag_values: flags.FlagValues, image_size: int | None = None) ->
         num_validation=flag_values.num_validation,
         num_test=flag_values.num_test,
         split_seed=flag_values.split_seed,
+        preprocessing=of_models or preprocessing(flag_values),
     )
 
 

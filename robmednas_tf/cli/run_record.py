@@ -33,7 +33,12 @@ def write_record(
         effective: What stands for the values given; paths are made absolute besides.
         split: Who served for what, ready for JSON; `identities` tells the subjects apart.
     """
-    absolute: dict[str, object] = {"output_dir": folder, "cache_dir": data.cache_dir.resolve()}
+    absolute: dict[str, object] = {
+        "output_dir": folder,
+        "cache_dir": data.cache_dir.resolve(),
+        "spacing_mm": ",".join(f"{each!r}" for each in data.preprocessing.spacing_mm),
+        "zscore": data.preprocessing.zscore,
+    }
     if data.data != PHANTOM:
         absolute["data"] = Path(data.data).expanduser().resolve()
     write_text(folder / "flags.cfg", flag_file(flag_values, absolute | dict(effective)))

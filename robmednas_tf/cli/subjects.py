@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robmednas_tf.cli.progress import StepLine
 from robmednas_tf.config import PHANTOM, DataConfig
 from robmednas_tf.data.cohort import Cohort, open_folder, open_phantom
 from robmednas_tf.data.split import Split, split_cohort
+
+# What preparing one subject of 256 x 256 x 182 takes, rounded up.
+_WORKER_BYTES = 300_000_000
 
 # For types alone: it starts TensorFlow, which commands do not before their input is checked.
 if TYPE_CHECKING:
@@ -26,18 +32,57 @@ def open_cohort(data: DataConfig, num_phantoms: int = 0) -> Cohort:
         ValueError: If the folder holds no subjects.
     """
     if data.data != PHANTOM:
-        return open_folder(data.data, data.ct_bias)
+        return open_folder(Path(data.data).expanduser(), data.ct_bias, data.preprocessing)
     shape = (data.image_size, data.image_size, data.slices_per_subject)
-    return open_phantom(data.num_phantoms or num_phantoms, shape, data.split_seed)
+    heads = data.num_phantoms or num_phantoms
+    return open_phantom(heads, shape, data.split_seed, data.preprocessing)
 
 
 def split_subjects(cohort: Cohort, data: DataConfig) -> Split:
-    """Splits a cohort as `data` says.
+    """Splits a cohort as it says itself, or as `data` does.
 
     Raises:
-        ValueError: If there are too few subjects.
+        ValueError: If there are too few subjects, a part of the cohort's own split is empty, or
+            both say how to split.
     """
-    return split_cohort(cohort.names, data.split_seed, data.num_validation, data.num_test)
+    if not cohort.split:
+        return split_cohort(cohort.names, data.split_seed, data.num_validation, data.num_test)
+    _require_own_split_alone(cohort, data)
+    return Split(**{part: _part(cohort, part) for part in ("train", "validation", "test")})
+
+
+def subjects_of(part: str, cohort: Cohort, data: DataConfig) -> tuple[str, ...]:
+    """Returns the names of one part of a cohort's split.
+
+    Args:
+        part: "train", "validation" or "test".
+        cohort: The subjects.
+        data: How the cohort is split, where it does not say so itself.
+
+    Raises:
+        ValueError: As `split_subjects`, but that the other parts may be empty where the cohort
+            itself says who is in which.
+    """
+    if not cohort.split:
+        return getattr(split_subjects(cohort, data), part)
+    _require_own_split_alone(cohort, data)
+    names = _part(cohort, part)
+    if not names:
+        raise ValueError(f"The split of cohort {cohort.name!r} must have subjects in {part!r}.")
+    return names
+
+
+def _part(cohort: Cohort, part: str) -> tuple[str, ...]:
+    return tuple(name for name in cohort.names if cohort.split[name] == part)
+
+
+def _require_own_split_alone(cohort: Cohort, data: DataConfig) -> None:
+    if data.num_validation or data.num_test:
+        raise ValueError(
+            f"Manifest {data.data!r} says itself how cohort {cohort.name!r} is split. "
+            f"Received: --num_validation={data.num_validation}, --num_test={data.num_test}. Leave "
+            "them out, or empty its column split."
+        )
 
 
 def prepare_subjects(
@@ -59,14 +104,33 @@ def prepare_subjects(
     """
     names = list(names)
     line = StepLine("Preparing slices", len(names))
-    prepared = {}
-    for name in names:
-        prepared[name] = cache.prepare(cohort[name])
-        line.step(name)
+    prepared: dict[str, PreparedSubject] = {}
+    # Threads: unpacking and arithmetic release the interpreter's lock.
+    with ThreadPoolExecutor(max_workers=_num_workers()) as pool:
+        try:
+            for subject in pool.map(lambda name: cache.prepare(cohort[name]), names):
+                prepared[subject.name] = subject
+                line.step(subject.name)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    cache.save_digests()
     line.close()
     _require_different(list(prepared.values()))
     _tell_of_cropping(list(prepared.values()))
     return prepared
+
+
+def num_cores() -> int:
+    """Returns how many cores this process may use."""
+    # Of a container or a scheduler's job, not of the machine.
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _num_workers() -> int:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(num_cores(), memory // 4 // _WORKER_BYTES))
 
 
 def identities(subjects: Iterable[PreparedSubject]) -> Mapping[str, str]:

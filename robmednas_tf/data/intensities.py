@@ -16,29 +16,36 @@ AIR_HU = -1000.0
 FLOOR_HU = -1024.0
 
 
-def zscore(mr: np.ndarray) -> np.ndarray:
-    """Scales an MR volume to mean 0 and standard deviation 1 over all its voxels.
+def zscore(mr: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
+    """Scales an MR volume to mean 0 and standard deviation 1.
 
     Args:
         mr: One subject's whole volume, any shape, arbitrary units.
+        inside: bool like `mr`: the voxels whose mean and deviation count, such as the body's; all
+            where it is None.
 
     Returns:
         float32 like `mr`. Every epsilon and noise level of the project is in these units.
 
     Raises:
-        ValueError: If `mr` is constant or holds NaN or infinity.
+        ValueError: If `mr` holds NaN or infinity, or is constant where it counts.
 
     Source: paper section 2.
     """
     mr = np.asarray(mr)
-    if not np.isfinite(mr).all() or mr.min() == mr.max():
+    counted = mr if inside is None else mr[inside]
+    if not np.isfinite(mr).all() or counted.min() == counted.max():
         raise ValueError(
             "An MR volume must be finite and not constant to be z-scored. "
-            f"Received: values from {mr.min():g} to {mr.max():g}."
+            f"Received: values from {counted.min():g} to {counted.max():g}."
         )
     # In float64: float32 sums over ten million voxels drift by as much as a weak attack.
-    mean, deviation = mr.mean(dtype=np.float64), mr.std(dtype=np.float64)
-    return (np.subtract(mr, mean, dtype=np.float64) / deviation).astype(np.float32)
+    mean, deviation = counted.mean(dtype=np.float64), counted.std(dtype=np.float64)
+    zscored = np.empty(mr.shape, np.float32)
+    # Plane by plane: a volume in float64 would be as large as all the rest together.
+    for place in range(len(mr)):
+        zscored[place] = np.subtract(mr[place], mean, dtype=np.float64) / deviation
+    return zscored
 
 
 def normalize_ct(ct_hu: np.ndarray) -> np.ndarray:

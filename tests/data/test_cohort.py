@@ -1,6 +1,7 @@
 import shutil
 
 import nibabel as nib
+import numpy as np
 import pytest
 
 from robmednas_tf.data.cohort import Cohort, open_folder, open_phantom
@@ -41,7 +42,7 @@ def test_what_is_no_subject_is_left_out(cohort_folder):
 def test_subject_without_one_of_its_volumes_is_named(cohort_folder, missing):
     (cohort_folder / "1BB012" / f"{missing}.nii.gz").unlink()
     with pytest.raises(ValueError, match=f"Subject '1BB012'.*1BB012/{missing}.nii.gz"):
-        open_folder(cohort_folder)
+        open_folder(cohort_folder).check()
 
 
 def test_check_finds_the_subject_whose_grids_differ(cohort_folder):
@@ -60,12 +61,11 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("levels", [1, 2])
-def test_folder_above_the_subjects_names_them(cohort_folder, tmp_path, levels):
+def test_folder_above_the_subjects_opens_too(cohort_folder, tmp_path, levels):
     nested = tmp_path / "set" / "Task1" / "brain"
     nested.parent.mkdir(parents=True)
     cohort_folder.rename(nested)
-    with pytest.raises(ValueError, match=f"Try: {nested}"):
-        open_folder(nested.parents[levels - 1])
+    assert open_folder(nested.parents[levels - 1]).names == NAMES
 
 
 def test_subjects_own_folder_names_its_parent(cohort_folder):
@@ -99,3 +99,72 @@ def test_real_patients_open(sts):
     cohort = open_folder(sts)
     cohort.check()
     assert len(cohort) == 10
+
+
+def _convert(folder, role, suffix):
+    """Stores one of a subject's volumes in another format."""
+    sitk = pytest.importorskip("SimpleITK")
+    path = folder / f"{role}.nii.gz"
+    sitk.WriteImage(sitk.ReadImage(str(path)), str(folder / f"{role}{suffix}"), True)
+    path.unlink()
+
+
+def test_the_layout_of_synthrad2025_opens(tmp_path, write_subject):
+    cases = ["HN/1HNA001", "HN/1HNC002", "AB/1ABA005", "TH/1THB012"]
+    expected = {}
+    for seed, case in enumerate(cases):
+        folder = write_subject(tmp_path / "Task1" / case, seed=seed)
+        expected[folder.name] = open_folder(folder.parent)[folder.name].read()
+        shutil.copy(folder / "ct.nii.gz", folder / "ct_def.nii.gz")
+        for role in ("mr", "ct", "mask", "ct_def"):
+            _convert(folder, role, ".mha")
+        overviews = folder.parent / "overviews"
+        overviews.mkdir(exist_ok=True)
+        shutil.copy(folder / "ct.mha", overviews / "ct.mha")
+        (overviews / f"{folder.name}.png").write_bytes(b"x")
+    for top in (tmp_path, tmp_path / "Task1"):
+        cohort = open_folder(top)
+        cohort.check()
+        assert cohort.names == ("1ABA005", "1HNA001", "1HNC002", "1THB012")
+    for name, before in expected.items():
+        pair = cohort[name].read()
+        for role in ("mr", "ct", "mask"):
+            np.testing.assert_array_equal(getattr(pair, role), getattr(before, role))
+        np.testing.assert_allclose(pair.affine, before.affine, atol=1e-5)
+        # One patient, in whatever form.
+        assert pair.identity == before.identity
+
+
+def test_the_layout_of_synthrad2023_opens(tmp_path, write_subject):
+    for seed, (region, name) in enumerate((("brain", "1BA001"), ("pelvis", "1PA001"))):
+        write_subject(tmp_path / "Task1" / region / name, seed=seed)
+        shutil.copytree(
+            tmp_path / "Task1" / region / name, tmp_path / "Task1" / region / "overview"
+        )
+    assert open_folder(tmp_path).names == ("1BA001", "1PA001")
+    assert open_folder(tmp_path / "Task1" / "pelvis").names == ("1PA001",)
+
+
+def test_one_name_in_two_regions_is_refused(tmp_path, write_subject):
+    for region in ("HN", "TH"):
+        write_subject(tmp_path / "Task1" / region / "1A001")
+    with pytest.raises(ValueError, match=r"different names.*Received twice: 1A001\..*manifest"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("role", ["mr", "ct", "mask"])
+def test_one_subjects_formats_may_differ(cohort_folder, role):
+    before = open_folder(cohort_folder)["1BB012"].read()
+    _convert(cohort_folder / "1BB012", role, ".mha")
+    cohort = open_folder(cohort_folder)
+    cohort.check()
+    pair = cohort["1BB012"].read()
+    for each in ("mr", "ct", "mask"):
+        np.testing.assert_array_equal(getattr(pair, each), getattr(before, each))
+
+
+def test_a_deformed_ct_alone_is_no_ct(tmp_path, write_subject):
+    folder = write_subject(tmp_path / "1HNA001")
+    (folder / "ct.nii.gz").rename(folder / "ct_def.nii.gz")
+    with pytest.raises(ValueError, match="'1HNA001' must have an MR and a CT"):
+        open_folder(tmp_path).check()

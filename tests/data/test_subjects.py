@@ -9,6 +9,8 @@ import pytest
 
 from robmednas_tf.data import subjects
 from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.preprocessing import Preprocessing
+from robmednas_tf.data.resample import Resampling
 from robmednas_tf.data.subjects import FolderSubject, PhantomSubject
 
 
@@ -236,3 +238,101 @@ def test_real_patients_go_to_slices_and_back(sts):
         np.testing.assert_array_equal(grid.from_slices(slices, 0), pair.ct)
         digests.add(subject.digest())
     assert len(digests) == 10
+
+
+def _prepared_as(subject, **settings):
+    return dataclasses.replace(subject, preprocessing=Preprocessing(**settings))
+
+
+def test_a_resampled_subject_lies_on_one_new_grid(subject):
+    own = subject.read()
+    # The file's are 2 x 2.5 x 4 mm.
+    pair = _prepared_as(subject, spacing_mm=(1.0, 0.0, 8.0)).read()
+    assert pair.mr.shape == pair.ct.shape == pair.mask.shape == (40, 24, 3)
+    np.testing.assert_allclose(np.linalg.norm(pair.affine[:3, :3], axis=0), (1, 2.5, 8))
+    way = Resampling.of(own.mr.shape, own.affine, (1.0, 0.0, 8.0))
+    np.testing.assert_array_equal(pair.mr, way.apply(own.mr))
+    np.testing.assert_array_equal(pair.ct, way.apply(own.ct))
+    np.testing.assert_array_equal(pair.mask, way.apply_to_mask(own.mask))
+    assert set(np.unique(pair.mask)) == {0, 1}
+    # The same patient, on whatever grid.
+    assert pair.identity == own.identity
+
+
+def test_a_resampled_ct_stays_in_hu(subject):
+    pair = _prepared_as(subject, spacing_mm=(1.3, 1.7, 2.9)).read()
+    own = subject.read()
+    assert own.ct.min() <= pair.ct.min()
+    assert pair.ct.max() <= own.ct.max()
+    # All air above the head is the same air.
+    assert (own.ct[:, :, 0][own.mask[:, :, 0] == 0] == -1000).all()
+    outside = (pair.mask == 0) & (pair.ct < -999.9)
+    assert outside.any()
+    assert (pair.ct[outside] >= -1024).all()
+
+
+@pytest.mark.parametrize("axes", ["LPS", "PSL", "SAR"])
+def test_resampling_does_not_follow_the_files_axes(tmp_path, write_subject, axes):
+    slices = []
+    for form in ("RAS", axes):
+        folder = write_subject(tmp_path / form, axes=form)
+        found = _prepared_as(FolderSubject("a", folder), spacing_mm=(3.1, 1.9, 5.3))
+        slices.append((*found.read().slices(32), found.read().mask_slices(32)))
+    for one, other in zip(*slices, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_a_mask_chooses_the_voxels_of_the_zscore(subject):
+    pair = _prepared_as(subject, zscore="mask").read()
+    values = pair.mr[pair.mask > 0].astype(np.float64)
+    expected = (pair.mr - values.mean()) / values.std()
+    slices, ct = pair.slices(30)
+    grid = SliceGrid.of(pair.mr.shape, pair.affine, 30)
+    np.testing.assert_allclose(slices[..., 0], grid.to_slices(expected, expected.min()), atol=1e-5)
+    np.testing.assert_array_equal(ct, subject.read().slices(30)[1])
+    assert not np.allclose(slices, subject.read().slices(30)[0], atol=0.1)
+
+
+def test_a_zscore_inside_the_mask_needs_one_with_contrast(subject):
+    masked = _prepared_as(subject, zscore="mask")
+    path = subject.folder / "mask.nii.gz"
+    for voxels, says in ((np.zeros, "no voxel"), (np.ones, None)):
+        _rewrite(path, lambda v, affine, voxels=voxels: (voxels(v.shape, v.dtype), affine))
+        if says:
+            with pytest.raises(ValueError, match=f"MR of subject '1BA012'.*body mask.*{says}"):
+                masked.read()
+        else:
+            masked.read()
+    path.unlink()
+    for call in (masked.check, masked.read):
+        with pytest.raises(ValueError, match=r"'1BA012' must have a body mask for --zscore=mask"):
+            call()
+    subject.read()
+
+
+def test_a_mask_that_a_coarse_grid_loses_is_refused_with_its_subject(subject):
+    def single(voxels, affine):
+        voxels = np.zeros_like(voxels)
+        voxels[0, 0, 0] = voxels[1, 0, 0] = 1
+        return voxels, affine
+
+    _rewrite(subject.folder / "mask.nii.gz", single)
+    _prepared_as(subject, zscore="mask").read()
+    with pytest.raises(ValueError, match=r"'1BA012' \(.*mr.nii.gz\).*inside the body mask"):
+        _prepared_as(subject, zscore="mask", spacing_mm=(9.0, 9.0, 9.0)).read()
+
+
+def test_digest_follows_every_setting_of_preprocessing(subject):
+    phantom = PhantomSubject("a", seed=0, number=0, shape=(16, 16, 8))
+    settings = [
+        {},
+        {"zscore": "mask"},
+        {"spacing_mm": (1.0, 1.0, 1.0)},
+        {"spacing_mm": (1.0, 1.0, 2.0)},
+        {"spacing_mm": (2.0, 1.0, 1.0)},
+        {"spacing_mm": (1.0, 1.0, 1.0), "zscore": "mask"},
+    ]
+    for one in (subject, phantom):
+        digests = {_prepared_as(one, **setting).digest() for setting in settings}
+        assert len(digests) == len(settings)
+        assert one.digest() in digests

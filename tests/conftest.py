@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -116,3 +120,37 @@ def _parsed(flag_values: flags.FlagValues, *arguments: str) -> Iterator[flags.Fl
 def parsed():
     """A context manager: a command's flags, parsed from arguments and put back afterwards."""
     return _parsed
+
+
+@pytest.fixture
+def on_small_disk(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function that runs a command beside a disk of a given size, which no one else sees.
+
+    Skips where the system lets nobody mount one. The command's arguments may name the disk's
+    folder as `{disk}`.
+    """
+    disk = tmp_path / "small_disk"
+    disk.mkdir()
+    # In a namespace of its own, the disk goes when its processes end, however they do.
+    inside = f"mount -t tmpfs -o size=$0 tmpfs {shlex.quote(str(disk))} && exec"
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    allowed = (
+        shutil.which("unshare") is not None
+        and not subprocess.run(
+            [*namespace, f"{inside} true", "64k"], capture_output=True, check=False
+        ).returncode
+    )
+
+    def run(
+        command: Sequence[str], size: str = "1m", **settings: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `command`; `size` as in `mount`, `settings` as in `subprocess.run`."""
+        if not allowed:
+            pytest.skip("This system lets nobody mount a small disk in a namespace (unshare -rm).")
+        arguments = [argument.replace("{disk}", str(disk)) for argument in command]
+        return subprocess.run(
+            [*namespace, f'{inside} "$@"', size, *arguments],
+            **{"capture_output": True, "text": True, "check": False, **settings},
+        )
+
+    return run

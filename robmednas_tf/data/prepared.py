@@ -7,23 +7,27 @@ what the records must be.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from robmednas_tf.data.file_digests import FileDigests, stamp_of
 from robmednas_tf.data.grid import SliceGrid
-from robmednas_tf.data.subjects import Pair, Subject
+from robmednas_tf.data.pair import Pair
+from robmednas_tf.data.subjects import Subject, digest_of_file
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
 
 # Raise it when the records change: caches made before are then made anew.
-_FORMAT = 2
+_FORMAT = 3
 # Other runs may be writing into the same cache; none takes this long for one subject.
 _ABANDONED_S = 24 * 3600.0
 
@@ -39,6 +43,7 @@ class PreparedSubject:
         num_slices: Number of slices, from inferior to superior.
         num_bytes: Size of the file.
         checksum: CRC-32 of the file.
+        changed_ns: When the file was last seen to be whole: its time of change, in nanoseconds.
         identity: What tells the patient apart; see `Pair`.
         plane: Rows and columns of the volume itself, before padding and cropping.
         has_mask: Whether the body mask is the subject's own file, not drawn from its CT.
@@ -53,6 +58,7 @@ class PreparedSubject:
     num_slices: int
     num_bytes: int
     checksum: int
+    changed_ns: int = field(compare=False)
     identity: str
     plane: tuple[int, int]
     has_mask: bool
@@ -62,11 +68,16 @@ class PreparedSubject:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the file is there, whole and unaltered."""
-        return (
-            self.path.is_file()
-            and self.path.stat().st_size == self.num_bytes
-            and _crc32(self.path) == self.checksum
+        """Whether the file is there, whole and unaltered; read only if its time has changed.
+
+        Bits that a disk flips behind the file system's back are left to the records' own
+        checksums, which every reader compares.
+        """
+        if not self.path.is_file():
+            return False
+        num_bytes, changed_ns = stamp_of(self.path)
+        return num_bytes == self.num_bytes and (
+            changed_ns == self.changed_ns or _crc32(self.path) == self.checksum
         )
 
 
@@ -87,14 +98,17 @@ class SliceCache:
         self.image_size = image_size
         self.slices_per_subject = slices_per_subject
         self._keys: dict[str, str] = {}
+        self._digests = FileDigests(self.folder / "files.json", digest_of_file)
 
     def key(self, subject: Subject) -> str:
         """Returns the digest of all that a prepared subject depends on.
 
-        A subject's files are read for it once; they must not change while a run lasts.
+        A subject's files are read for it where they are new or have changed; they must not
+        change while a run lasts.
         """
         if subject.name not in self._keys:
-            parts = [_FORMAT, subject.digest(), self.image_size, self.slices_per_subject]
+            files = subject.digest(self._digests)
+            parts = [_FORMAT, files, self.image_size, self.slices_per_subject]
             digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
             self._keys[subject.name] = digest[:20]
         return self._keys[subject.name]
@@ -110,13 +124,26 @@ class SliceCache:
         path = self.folder / f"{stem}.tfrecord"
         prepared = _read_note(path, subject.name)
         if prepared is None or not prepared.is_intact:
-            prepared = self._write(subject, path)
+            return self._write(subject, path)
+        if stamp_of(path)[1] != prepared.changed_ns:
+            # Whole, but copied or touched: seen to be so once, not at every start.
+            with _naming_the_folder(self.folder):
+                return _write_note(replace(prepared, changed_ns=stamp_of(path)[1]))
         return prepared
+
+    def save_digests(self) -> None:
+        """Keeps the digests of the subjects' files for later runs.
+
+        Raises:
+            OSError: If they cannot be written.
+        """
+        with _naming_the_folder(self.folder):
+            self._digests.save()
 
     def _write(self, subject: Subject, path: Path) -> PreparedSubject:
         pair = subject.read()
         mr, ct, mask = self._slices(pair)
-        with replaced_atomically(path) as temporary:
+        with _naming_the_folder(self.folder), replaced_atomically(path) as temporary:
             _write_records(temporary, mr, ct, mask)
             prepared = PreparedSubject(
                 name=subject.name,
@@ -125,6 +152,7 @@ class SliceCache:
                 num_slices=len(mr),
                 num_bytes=temporary.stat().st_size,
                 checksum=_crc32(temporary),
+                changed_ns=0,
                 identity=pair.identity,
                 plane=SliceGrid.of(pair.ct.shape, pair.affine, self.image_size).plane,
                 has_mask=pair.mask is not None,
@@ -132,16 +160,16 @@ class SliceCache:
                 voxels={name: int(region.contains(ct).sum()) for name, region in REGIONS.items()},
                 cropped=_cropped_share(pair, self.image_size),
             )
-        values = asdict(prepared)
-        del values["name"], values["path"]
-        write_json(_note(path), values)
-        return prepared
+        with _naming_the_folder(self.folder):
+            return _write_note(replace(prepared, changed_ns=stamp_of(path)[1]))
 
     def _slices(self, pair: Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         mr, ct = pair.slices(self.image_size)
         mask = pair.mask_slices(self.image_size)
-        kept = evenly_spread(len(mr), self.slices_per_subject)
-        return mr[kept].astype("<f4"), ct[kept].astype("<f4"), mask[kept]
+        if self.slices_per_subject in range(1, len(mr)):
+            kept = evenly_spread(len(mr), self.slices_per_subject)
+            mr, ct, mask = mr[kept], ct[kept], mask[kept]
+        return mr.astype("<f4", copy=False), ct.astype("<f4", copy=False), mask
 
 
 def evenly_spread(available: int, wanted: int) -> np.ndarray:
@@ -166,10 +194,25 @@ def _write_records(path: Path, *parts: np.ndarray) -> None:
             for slices in zip(*parts, strict=True):
                 writer.write(b"".join(each.tobytes() for each in slices))
     except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+@contextlib.contextmanager
+def _naming_the_folder(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
         raise OSError(
-            f"Slices cannot be written into {str(path.parent)!r}: {error.message}. "
-            "Free space there, or give another --cache_dir."
+            f"Slices cannot be written into {str(folder)!r}: {error.strerror or error}. "
+            "Free space there, or give another --cache_dir"
         ) from error
+
+
+def _write_note(prepared: PreparedSubject) -> PreparedSubject:
+    values = asdict(prepared)
+    del values["name"], values["path"]
+    write_json(_note(prepared.path), values)
+    return prepared
 
 
 def _note(path: Path) -> Path:

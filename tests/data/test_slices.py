@@ -1,17 +1,25 @@
 """Slices on disk and as tf.data: exact values, order, repair, and other subjects' absence."""
 
+import dataclasses
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from robmednas_tf.data import prepared as prepared_module
 from robmednas_tf.data.cohort import open_folder, open_phantom
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.intensities import AIR_HU, normalize_ct, zscore
 from robmednas_tf.data.prepared import SliceCache
+from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.data.slices import (
     ShuffledSlices,
     hu_batches,
@@ -200,3 +208,122 @@ def test_real_patients_are_prepared(sts, tmp_path):
     assert prepared["STS_012"].voxels["bone"] > 0
     assert prepared["STS_041"].voxels["bone"] == 0
     assert all(subject.cropped == 0 for subject in prepared.values())
+
+
+def test_slices_lie_on_the_resampled_grid(cohort_folder, tmp_path):
+    preprocessing = Preprocessing("mask", (2.0, 2.0, 2.0))
+    cache = SliceCache(tmp_path / "cache", image_size=40)
+    own = cache.prepare(open_folder(cohort_folder)["1BA005"])
+    subject = open_folder(cohort_folder, preprocessing=preprocessing)["1BA005"]
+    prepared = SliceCache(tmp_path / "cache", image_size=40).prepare(subject)
+    # 23 x 21 x 5 voxels of 2 x 2.5 x 4 mm, in rows, columns and slices.
+    assert (own.plane, own.num_slices) == ((21, 23), 5)
+    assert (prepared.plane, prepared.num_slices) == ((27, 23), 10)
+    assert prepared.path != own.path
+    assert prepared.identity == own.identity
+    pair = subject.read()
+    grid = SliceGrid.of(pair.mr.shape, pair.affine, 40)
+    mr, ct = (np.stack(part) for part in zip(*read_slices(prepared), strict=True))
+    expected = zscore(pair.mr, pair.mask > 0)
+    np.testing.assert_array_equal(mr, grid.to_slices(expected, float(expected.min())))
+    np.testing.assert_array_equal(ct, grid.to_slices(pair.ct, AIR_HU))
+
+
+def _aged(folder):
+    """Lets files seem old enough for their digests to be kept."""
+    for path in folder.rglob("*.nii.gz"):
+        os.utime(path, (1e9, 1e9))
+
+
+def test_what_is_prepared_is_not_read_through_again(cohort_folder, tmp_path, monkeypatch):
+    _aged(cohort_folder)
+    first = SliceCache(tmp_path / "cache", 22)
+    before = [first.prepare(subject) for subject in open_folder(cohort_folder)]
+    first.save_digests()
+
+    def fail(path):
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr(prepared_module, "_crc32", fail)
+    monkeypatch.setattr(prepared_module, "digest_of_file", fail)
+    again = SliceCache(tmp_path / "cache", 22)
+    assert [again.prepare(subject) for subject in open_folder(cohort_folder)] == before
+    # Without the memo, and with a record that was touched, each is.
+    (tmp_path / "cache" / "files.json").unlink()
+    with pytest.raises(AssertionError, match=r"nii\.gz is read"):
+        SliceCache(tmp_path / "cache", 22).prepare(open_folder(cohort_folder)["1BA001"])
+    flip_a_byte(before[0].path)
+    with pytest.raises(AssertionError, match="tfrecord is read"):
+        again.prepare(open_folder(cohort_folder)["1BA001"])
+
+
+def test_a_record_that_is_copied_is_read_through_once(cohort_folder, cache, subjects, monkeypatch):
+    os.utime(subjects[0].path, (1e9, 1e9))
+    read = []
+    crc32 = prepared_module._crc32
+    monkeypatch.setattr(prepared_module, "_crc32", lambda path: read.append(path) or crc32(path))
+    monkeypatch.setattr(SliceCache, "_write", None)
+    for _ in range(2):
+        assert cache.prepare(open_folder(cohort_folder)["1BA001"]) == subjects[0]
+    assert read == [subjects[0].path]
+
+
+def _prepare_in_processes(cohort_folder, *jobs):
+    """Returns how the processes of `prepare_slices.py` ended."""
+    script = str(Path(__file__).with_name("prepare_slices.py"))
+    command = [sys.executable, script, str(cohort_folder), json.dumps(jobs)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.stdout, run.stderr
+    return json.loads(run.stdout)
+
+
+def _contents(folder):
+    """Returns a cache's files, but for the times that its notes state."""
+    contents = {}
+    for path in folder.iterdir():
+        contents[path.name] = path.read_bytes()
+        if path.suffix == ".json" and path.name != "files.json":
+            contents[path.name] = json.loads(contents[path.name]) | {"changed_ns": 0}
+    return contents
+
+
+def test_two_processes_at_once_leave_one_whole_cache(cohort_folder, tmp_path, monkeypatch):
+    _aged(cohort_folder)
+    sizes = [16, 18, 20, 22, 24, 26]
+    shared, alone = tmp_path / "shared", tmp_path / "alone"
+    assert _prepare_in_processes(cohort_folder, *[[str(shared), sizes, ""]] * 2) == [0, 0]
+    for size in sizes:
+        cache = SliceCache(alone, size)
+        for subject in open_folder(cohort_folder):
+            cache.prepare(subject)
+        cache.save_digests()
+    assert _contents(shared) == _contents(alone)
+    assert len(list(shared.glob("*.tfrecord"))) == 5 * len(sizes)
+    monkeypatch.setattr(SliceCache, "_write", None)
+    for size in sizes:
+        cache = SliceCache(shared, size)
+        assert all(cache.prepare(subject).is_intact for subject in open_folder(cohort_folder))
+
+
+def test_a_killed_preparation_leaves_nothing_that_passes_for_whole(
+    cohort_folder, tmp_path, monkeypatch
+):
+    # While the records are checked, before they have their name; and before the note is written.
+    places = ("_crc32", "_write_note")
+    folders = [tmp_path / place for place in places]
+    jobs = [[str(folder), [22], place] for folder, place in zip(folders, places, strict=True)]
+    assert _prepare_in_processes(cohort_folder, *jobs) == [-signal.SIGKILL, -signal.SIGKILL]
+    left = [sorted(path.suffix for path in folder.iterdir()) for folder in folders]
+    assert left == [[".tfrecord"], [".tfrecord"]]
+    assert [bool(list(folder.glob(".partial-*"))) for folder in folders] == [True, False]
+    written = []
+    write = SliceCache._write
+    monkeypatch.setattr(
+        SliceCache, "_write", lambda *arguments: written.append(1) or write(*arguments)
+    )
+    whole = SliceCache(tmp_path / "whole", 22).prepare(open_folder(cohort_folder)["1BA001"])
+    for folder in folders:
+        again = SliceCache(folder, 22).prepare(open_folder(cohort_folder)["1BA001"])
+        assert again.path.read_bytes() == whole.path.read_bytes()
+        assert dataclasses.replace(again, path=whole.path) == whole
+    assert len(written) == 3

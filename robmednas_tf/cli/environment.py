@@ -40,6 +40,12 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+def software_versions() -> dict[str, str | None]:
+    """Returns the versions of Python and of the packages a run uses; None where one is absent."""
+    packages = {name: _version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **packages}
+
+
 def _version(package: str) -> str | None:
     # TensorFlow, for one, is distributed under several names.
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -73,16 +73,17 @@ def _parse(text: str) -> ModelSource:
             f"no comma, slash or bar, and is not {LOOKUP_TABLE!r}. Received: {text!r}."
         )
     given = Path(path).expanduser()
-    found = _find(given)
+    found = find_model(given)
     if found is None:
         raise ValueError(
             f"Model {name!r} must be the folder of a run that has ended, a .keras file or a "
-            f"SavedModel. Received: {path!r}, which {_what_is_wrong(given)}."
+            f"SavedModel. Received: {path!r}, which {what_is_wrong(given)}."
         )
-    return ModelSource(name, found.resolve(), _run_of(found))
+    return ModelSource(name, found.resolve(), run_of(found))
 
 
-def _find(path: Path) -> Path | None:
+def find_model(path: Path) -> Path | None:
+    """Returns the model that `path` names: a run's, or the file or SavedModel itself."""
     if path.is_file():
         return path if path.suffix == ".keras" else None
     if (path / "saved_model.pb").is_file():
@@ -91,12 +92,14 @@ def _find(path: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _run_of(path: Path) -> Path | None:
+def run_of(path: Path) -> Path | None:
+    """Returns the folder of the run that made a model; None where no record is there."""
     folders = (path.resolve().parent, path.resolve().parent.parent)
     return next((folder for folder in folders if (folder / "split.json").is_file()), None)
 
 
-def _what_is_wrong(path: Path) -> str:
+def what_is_wrong(path: Path) -> str:
+    """Says in a few words why `find_model` finds nothing there."""
     if not path.exists():
         return "does not exist"
     if path.is_file():

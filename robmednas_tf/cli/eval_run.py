@@ -15,10 +15,11 @@ from robmednas_tf.cli.eval_models import ModelSource
 from robmednas_tf.cli.eval_notes import notes
 from robmednas_tf.cli.eval_subjects import SubjectEvaluation
 from robmednas_tf.cli.run_record import read_flags, require_unused, write_record
-from robmednas_tf.cli.subjects import identities, open_cohort, prepare_subjects, split_subjects
+from robmednas_tf.cli.subjects import identities, open_cohort, prepare_subjects, subjects_of
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache, evenly_spread
+from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.evaluation.models import TrainedModel, load_model
 from robmednas_tf.report.evaluation import (
     EvaluatedModel,
@@ -47,7 +48,9 @@ class EvalRun:
         """Does every step that is not done yet."""
         with commands.refusing_bad_input():
             self.models = {each.name: load_model(each.path) for each in self.settings.models}
-            self.data = data_flags.data_config(eval_flags.FLAGS, self._image_size())
+            self.data = data_flags.data_config(
+                eval_flags.FLAGS, self._image_size(), self._preprocessing()
+            )
             cohort = open_cohort(self.data)
             names = self._names(cohort)
             cohort.check()
@@ -85,10 +88,27 @@ class EvalRun:
             )
         return next(iter(sizes.values()))
 
+    def _preprocessing(self) -> Preprocessing:
+        own = {name: model.preprocessing for name, model in self.models.items()}
+        first, given = next(iter(own.values())), eval_flags.FLAGS
+        spacing_mm = data_flags.preprocessing(given).spacing_mm
+        asked = Preprocessing(
+            given.zscore if given["zscore"].present else first.zscore,
+            spacing_mm if given["spacing_mm"].present else first.spacing_mm,
+        )
+        if {*own.values(), asked} != {first}:
+            listed = ", ".join(f"{name} ({how})" for name, how in own.items())
+            raise ValueError(
+                "Models that are compared must see volumes prepared in one way, that of "
+                f"--spacing_mm and --zscore where they are given. Received: {listed}. Evaluate "
+                "those of each way by themselves, without these flags."
+            )
+        return first
+
     def _names(self, cohort: Cohort) -> list[str]:
         if self.settings.split == "all":
             return list(cohort.names)
-        return list(getattr(split_subjects(cohort, self.data), self.settings.split))
+        return list(subjects_of(self.settings.split, cohort, self.data))
 
     def _require_unseen(self) -> None:
         if self.settings.split not in ("test", "all"):

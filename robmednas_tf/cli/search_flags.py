@@ -13,6 +13,7 @@ from robmednas_tf.cli import data_flags, training_flags
 from robmednas_tf.config import OBJECTIVES, DataConfig, SearchConfig, TrainingConfig
 from robmednas_tf.models.architecture import PATTERNS
 from robmednas_tf.models.space import FILTERS, MAX_DEPTH, REDUCTION_RATIOS, SearchSpace
+from robmednas_tf.onnx_export import require_onnx
 
 FLAGS = flags.FlagValues()
 data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=0)
@@ -109,6 +110,12 @@ flags.DEFINE_float(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("keep_models", 3, "Best trials whose weights stay on disk.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "onnx",
+    False,
+    "Write the model as model.onnx, too (extra [onnx]); added without training anew.",
+    flag_values=FLAGS,
+)
 
 
 @dataclass(frozen=True)
@@ -123,16 +130,19 @@ class SearchSettings:
     final_training: TrainingConfig | None
     deterministic: bool
     max_memory_gb: float
+    onnx: bool = False
 
 
 def settings_from_flags() -> SearchSettings:
     """Turns the parsed flags into settings.
 
     Raises:
-        ValueError: If a value is outside its domain.
+        ValueError: If a value is outside its domain, or a package is missing.
     """
     if not (math.isfinite(FLAGS.max_memory_gb) and FLAGS.max_memory_gb >= 0):
         raise ValueError(f"--max_memory_gb must be >= 0. Received: {FLAGS.max_memory_gb}.")
+    if FLAGS.onnx:
+        require_onnx()
     return SearchSettings(
         output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
         data=data_flags.data_config(FLAGS),
@@ -155,6 +165,7 @@ def settings_from_flags() -> SearchSettings:
         final_training=_final_training(),
         deterministic=FLAGS.deterministic,
         max_memory_gb=FLAGS.max_memory_gb,
+        onnx=FLAGS.onnx,
     )
 
 

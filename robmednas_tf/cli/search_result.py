@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
@@ -28,10 +29,13 @@ class FinalModel:
     Attributes:
         model: From z-scored MR slices to normalised CT slices.
         note: What a reader must know of it, where it is not what was asked for.
+        history: Of its training from scratch, a value an epoch; None where it has the weights that
+            its trial was scored with.
     """
 
     model: keras.Model
     note: str | None = None
+    history: Mapping[str, Sequence[float]] | None = None
 
 
 def final_model(
@@ -40,6 +44,7 @@ def final_model(
     hypermodel: UNetHyperModel | None,
     trial_model: Callable[[], keras.Model],
     origin: Mapping[str, Any],
+    preprocessing: Preprocessing,
 ) -> FinalModel:
     """Returns the model a search ends with; trains and exports it unless that is done.
 
@@ -50,13 +55,14 @@ def final_model(
         trial_model: Gives the winner with the weights it was scored with; also taken where the
             training from scratch fails.
         origin: All that the model follows from besides, ready for JSON.
+        preprocessing: How its volumes were prepared.
     """
     training = asdict(hypermodel.training) if hypermodel else None
     recipe = {**origin, "architecture": architecture.to_dict(), "training": training}
     made = _read_made(folder)
     if made.get("recipe") == recipe:
         model = keras.saving.load_model(folder / "model.keras", compile=False)
-        return FinalModel(model, made["note"])
+        return FinalModel(model, made["note"], made["history"])
     note, history = None, None
     if hypermodel is not None:
         checkpoint = folder / f"checkpoint-{_digest(recipe)}.npz"
@@ -69,11 +75,11 @@ def final_model(
         model = trial_model()
     # Removed first: while the files change, no note may say that they are made.
     (folder / _MADE).unlink(missing_ok=True)
-    export_model(model, folder)
+    export_model(model, folder, preprocessing=preprocessing)
     write_json(folder / _MADE, {"recipe": recipe, "note": note, "history": history})
     for path in folder.glob("checkpoint-*.npz"):
         path.unlink()
-    return FinalModel(model, note)
+    return FinalModel(model, note, history)
 
 
 def _train(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
 
 import keras_tuner
 
@@ -13,21 +12,20 @@ from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import search_flags
 from robmednas_tf.cli.environment import available_memory_gb
 from robmednas_tf.cli.progress import ConsoleProgress
-from robmednas_tf.cli.run_record import read_flags, write_record
+from robmednas_tf.cli.run_record import write_record
 from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
+from robmednas_tf.cli.search_report import SearchedRun, Winner, write_report
 from robmednas_tf.cli.search_result import FinalModel, final_model
-from robmednas_tf.cli.search_scores import score_groups
 from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.split import Split
-from robmednas_tf.evaluation.inference import AttackedInference, evenly_spread_panels
 from robmednas_tf.files import write_text
 from robmednas_tf.models.architecture import Architecture
-from robmednas_tf.report.contents import SearchReport
+from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
+from robmednas_tf.report.model_card import mr_in_words
 from robmednas_tf.report.panels import panel_image
-from robmednas_tf.report.search import write_figures, write_search_report
 from robmednas_tf.report.trials_csv import write_trials_csv
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
@@ -211,7 +209,11 @@ class SearchRun:
                 "final": self.subjects.final.names,
                 **self._files(self.subjects.final.names),
             },
+            self.settings.data.preprocessing,
         )
+        if self.settings.onnx and not (self.folder / "best_model" / ONNX_FILE).is_file():
+            words = mr_in_words(self.settings.data.preprocessing)
+            export_onnx(result.model, self.folder / "best_model", words)
         self._report(winner, result)
         print(
             f"Best trial {winner.trial_id}: {self.settings.search.objective} {winner.score:.4f}\n"
@@ -222,45 +224,15 @@ class SearchRun:
         )
 
     def _report(self, winner: TrialRecord | None = None, result: FinalModel | None = None) -> None:
-        records, search = self.oracle.records(), self.settings.search
-        found: dict[str, Any] = {"best_trial_id": None, "architecture": None}
-        if winner is not None and result is not None:
-            inference = AttackedInference(
-                result.model, search.epsilon, self.settings.training.batch_size
-            )
-            found = {
-                "best_trial_id": winner.trial_id,
-                "architecture": Architecture.from_dict(winner.details["architecture"]),
-                "scores": score_groups(self.subjects, inference, winner, records),
-                "panels": evenly_spread_panels(inference, self.subjects.held_out[0]),
-            }
-        report = SearchReport(
-            cohort=self.cohort.name,
-            subjects={
-                **self.sub.to_dict(),
-                "final training": self.subjects.final.names["train"],
-                "final validation": self.subjects.final.names["validation"],
-                "held out": list(self.whole.test),
-            },
-            records=records,
-            objective=search.objective,
-            direction=self.direction,
-            image_size=self.settings.data.image_size,
-            epsilon=search.epsilon,
-            seconds=sum(record.seconds or 0 for record in records),
-            command=self.command,
-            settings=read_flags(self.folder),
-            notes=self._notes(result),
-            **found,
+        search = SearchedRun(
+            self.settings,
+            self.cohort.name,
+            self.whole,
+            self.sub,
+            self.subjects,
+            self.oracle.records(),
+            self.command,
+            self.fault,
         )
-        write_search_report(self.folder / "report.html", report)
-        write_figures(self.folder / "figures", report)
-
-    def _notes(self, result: FinalModel | None) -> list[str]:
-        notes = [
-            "The winner was chosen by its score on the search's test subjects, so its figures "
-            "there are better than it is; those on the held-out subjects are fair.",
-        ]
-        if self.settings.data.data == PHANTOM:
-            notes.append("The subjects are made-up heads: the figures say nothing of patients.")
-        return notes + [each for each in (self.fault, result and result.note) if each]
+        won = Winner(winner, result) if winner is not None and result is not None else None
+        write_report(self.folder, search, won)

@@ -10,6 +10,7 @@ from absl import flags
 
 from robmednas_tf.cli import data_flags, training_flags
 from robmednas_tf.config import AdversarialConfig, DataConfig, TrainingConfig
+from robmednas_tf.onnx_export import require_onnx
 
 FLAGS = flags.FlagValues()
 data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=24)
@@ -80,6 +81,12 @@ flags.DEFINE_bool(
     "Share each batch among all GPUs of this machine (tf.distribute.MirroredStrategy).",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool(
+    "onnx",
+    False,
+    "Write the model as model.onnx, too (extra [onnx]); added without training anew.",
+    flag_values=FLAGS,
+)
 
 
 @dataclass(frozen=True)
@@ -98,18 +105,22 @@ class TrainSettings:
     jit_compile: bool | None
     mirrored: bool
     deterministic: bool
+    onnx: bool = False
 
 
 def settings_from_flags() -> TrainSettings:
     """Turns the parsed flags into settings.
 
     Raises:
-        ValueError: If a value is outside its domain, or two do not go together.
+        ValueError: If a value is outside its domain, two do not go together, or a package is
+            missing.
     """
     if FLAGS.seed < 0:
         raise ValueError(f"--seed must be at least 0. Received: {FLAGS.seed}.")
     if FLAGS.mirrored and FLAGS.jit_compile:
         raise ValueError("--jit_compile and --mirrored do not go together: leave one out.")
+    if FLAGS.onnx:
+        require_onnx()
     return TrainSettings(
         output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
         architecture=FLAGS.architecture,
@@ -123,6 +134,7 @@ def settings_from_flags() -> TrainSettings:
         jit_compile=FLAGS.jit_compile,
         mirrored=FLAGS.mirrored,
         deterministic=FLAGS.deterministic,
+        onnx=FLAGS.onnx,
     )
 
 

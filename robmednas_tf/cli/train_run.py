@@ -28,6 +28,8 @@ from robmednas_tf.evaluation.inference import AttackedInference
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json, write_text
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
+from robmednas_tf.report.model_card import mr_in_words
 
 _MADE, _RECIPE = "training.json", "run.json"
 
@@ -66,6 +68,7 @@ class TrainRun:
             prepared = prepare_subjects(self.cohort, cache, self.split.names)
             self.train = tuple(prepared[name] for name in self.split.train)
             self.validation = tuple(prepared[name] for name in self.split.validation)
+            self.test = tuple(prepared[name] for name in self.split.test)
             self._write_record(prepared)
         done = self._read_made()
         if done is None:
@@ -73,6 +76,7 @@ class TrainRun:
         else:
             print(f"The model in {self.folder} is trained.", flush=True)
         model, made = done
+        self._add_onnx(model)
         write_report(
             self.folder,
             TrainedRun(
@@ -82,6 +86,7 @@ class TrainRun:
                 self.split,
                 self.train,
                 self.validation,
+                self.test,
                 self.command,
             ),
             AttackedInference(
@@ -191,11 +196,21 @@ class TrainRun:
                 "a smaller --architecture; what is done stays.",
                 1,
             )
-        export_model(model, self.folder / "model", self.settings.training.batch_size)
+        export_model(
+            model,
+            self.folder / "model",
+            self.settings.training.batch_size,
+            self.settings.data.preprocessing,
+        )
         made["recipe"] = self._recipe
         write_json(self.folder / "model" / _MADE, made)
         self._checkpoint.unlink(missing_ok=True)
         return model, made
+
+    def _add_onnx(self, model: keras.Model) -> None:
+        folder = self.folder / "model"
+        if self.settings.onnx and not (folder / ONNX_FILE).is_file():
+            export_onnx(model, folder, mr_in_words(self.settings.data.preprocessing))
 
     def _say_where(self, made: dict[str, Any]) -> None:
         print(

@@ -14,6 +14,8 @@ import keras
 import tensorflow as tf
 
 from robmednas_tf.attacks.precision import computing_in_float32
+from robmednas_tf.data.preprocessing import Preprocessing
+from robmednas_tf.data.preprocessing_record import recorded_preprocessing
 from robmednas_tf.export import SLICES_ENDPOINT
 
 # What files that are damaged, or something else, raise.
@@ -28,14 +30,18 @@ class TrainedModel:
         input_shape: `(None, height, width, 1)`.
         output_shape: The same.
         parameters: Trainable parameters; None where the file does not tell.
+        activations: Numbers that its layers give for one slice; None where the file does not tell.
         digest: SHA-256 of its files.
+        preprocessing: How volumes are prepared for it.
         predict: Maps z-scored MR slices to normalised CT slices.
     """
 
     input_shape: tuple[int | None, ...]
     output_shape: tuple[int | None, ...]
     parameters: int | None
+    activations: int | None
     digest: str
+    preprocessing: Preprocessing
     predict: Callable[[tf.Tensor], tf.Tensor]
 
     def __call__(self, mr: Any, /, *, training: bool = False) -> tf.Tensor:
@@ -80,7 +86,9 @@ def _load_keras(path: Path) -> TrainedModel:
         input_shape=_one_shape(model.inputs),
         output_shape=_one_shape(model.outputs),
         parameters=_count(model.trainable_variables),
+        activations=_count_activations(model),
         digest=_digest([path]),
+        preprocessing=recorded_preprocessing(path),
         predict=predict,
     )
 
@@ -100,7 +108,9 @@ def _load_saved_model(folder: Path) -> TrainedModel:
         input_shape=tuple(mr_spec.shape),
         output_shape=tuple(ct_spec.shape),
         parameters=_count(getattr(module, "trainable_variables", ())),
+        activations=None,
         digest=_digest(sorted(path for path in folder.rglob("*") if path.is_file())),
+        preprocessing=recorded_preprocessing(folder),
         predict=predict,
     )
 
@@ -138,6 +148,14 @@ def _one_shape(tensors: list[Any]) -> tuple[int | None, ...]:
 def _count(variables: Iterable[Any]) -> int | None:
     sizes = [math.prod(variable.shape) for variable in variables]
     return sum(sizes) if sizes else None
+
+
+def _count_activations(model: keras.Model) -> int | None:
+    outputs = [each for layer in model.layers for each in keras.tree.flatten(layer.output)]
+    shapes = [tuple(each.shape[1:]) for each in outputs]
+    if any(None in shape for shape in shapes):
+        return None
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _digest(paths: Iterable[Path]) -> str:

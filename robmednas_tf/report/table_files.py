@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from robmednas_tf.report.csv_files import write_csv
 from robmednas_tf.report.evaluation_captions import caption
 from robmednas_tf.report.evaluation_contents import EvaluationReport
 from robmednas_tf.report.evaluation_tables import PLUS_MINUS, Cell, ResultTable, result_tables
+from robmednas_tf.report.markdown import escape_markdown
 
 COLUMNS = (
     *("table", "model", "condition", "region", "metric", "mean", "sd", "n", "num_undefined"),
@@ -82,18 +82,14 @@ def _markdown(table: ResultTable, text: str) -> str:
     head = ["Model", *(f"{column.group} {column.label}" for column in table.columns)]
     lines = [head, ["---", *["---:"] * len(table.columns)]]
     for row in _all_rows(table):
-        lines.append([_escape_markdown(row[0].model), *map(_markdown_cell, row)])
+        lines.append([escape_markdown(row[0].model), *map(_markdown_cell, row)])
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {table.title}\n\n{rows}\n\n{_escape_markdown(text)}\n"
+    return f"## {table.title}\n\n{rows}\n\n{escape_markdown(text)}\n"
 
 
 def _markdown_cell(cell: Cell) -> str:
     text = f"**{cell.text}**" if cell.is_best else cell.text
     return text + r"\*" * cell.is_significant
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
 def _latex(table: ResultTable, text: str) -> str:

@@ -80,6 +80,12 @@ def refusal(tmp_path, capsys, parsed):
     return run
 
 
+def table_rows(markdown):
+    """The rows of all tables in a Markdown text, cell by cell."""
+    lines = [line for line in markdown.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
 def wait_for(path, process):
     """Waits until a running process has made a file or folder."""
     deadline = time.monotonic() + 120

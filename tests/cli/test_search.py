@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 
 import keras
@@ -12,7 +13,7 @@ import tensorflow as tf
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.search.trials import COMPLETED, read_trials
 
-from .conftest import SMOKE, wait_for
+from .conftest import SMOKE, table_rows, wait_for
 
 LEFT = {
     "flags.cfg",
@@ -49,7 +50,36 @@ def test_a_run_leaves_all_that_is_promised(smoke_run):
     assert {path.name for path in folder.iterdir()} >= LEFT
     assert {path.name for path in folder.iterdir()} - LEFT == {".lock"}
     model_files = {path.name for path in (folder / "best_model").iterdir()}
-    assert model_files == {"model.keras", "saved_model", "training.json"}
+    assert model_files == {"model.keras", "model_card.md", "saved_model", "training.json"}
+
+
+def test_the_card_tells_the_winner_and_names_no_subject(smoke_run):
+    folder, output, _ = smoke_run
+    card = (folder / "best_model" / "model_card.md").read_text()
+    rows = {cells[0]: cells[1:] for cells in table_rows(card)}
+    made = json.loads((folder / "best_model" / "training.json").read_text())
+    losses = made["history"]["val_loss"]
+    winner = re.search(r"Best trial (\d+)", output)[1]
+    assert rows["Architecture"] == [f"found by a search (trial {winner})"]
+    assert "won a search over 6 scored architectures" in card
+    assert "trained anew" in card
+    assert rows["Epochs"][0].startswith(f"{len(losses)} of at most ")
+    kept = losses.index(min(losses)) + 1
+    assert rows["Epochs"][0].endswith(f"the weights of epoch {kept} were kept")
+    split = json.loads((folder / "split.json").read_text())
+    final, search = made["recipe"]["final"], split["search"]
+    for part, names in (
+        ("Training", final["train"]),
+        ("Validation", final["validation"]),
+        ("Search's test", search["test"]),
+        ("Held-out test", split["cohort"]["test"]),
+    ):
+        assert rows[part][1] == str(len(names))
+    both = str(len(search["train"] + search["validation"]))
+    assert rows["Search's training and validation"][1] == both
+    assert "Final model" in rows
+    assert "chose the architecture, so figures on them are optimistic" in card
+    assert "phantom_0" not in card.replace("\\", "")
 
 
 def test_the_trials_table_agrees_with_the_records(smoke_run):

@@ -1,6 +1,7 @@
 """One training from end to end: what it leaves, what it must not look at, and no lost epoch."""
 
 import json
+import shutil
 import signal
 
 import keras
@@ -14,7 +15,7 @@ from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.evaluation.inference import AttackedValidation
 from robmednas_tf.models.architecture import NAMED, Architecture
 
-from .conftest import HEADS, TINY, wait_for
+from .conftest import HEADS, TINY, table_rows, wait_for
 
 LEFT = {
     *("flags.cfg", "environment.json", "split.json", "run.json", "architecture.json"),
@@ -31,7 +32,7 @@ def test_a_run_leaves_all_that_is_promised(trained):
     for name in ("regular", "adversarial"):
         assert {path.name for path in (folder / name).iterdir()} - {".lock"} == LEFT
         files = {path.name for path in (folder / name / "model").iterdir()}
-        assert files == {"model.keras", "saved_model", "training.json"}
+        assert files == {"model.keras", "model_card.md", "saved_model", "training.json"}
         assert list((folder / name / "tensorboard").glob("events*"))
         assert [line.split(",")[0] for line in said[name].splitlines() if "/4" in line] == [
             f"Training: {epoch}/4" for epoch in range(1, 5)
@@ -40,6 +41,57 @@ def test_a_run_leaves_all_that_is_promised(trained):
     assert set(made(folder / "adversarial")["history"]) - set(
         made(folder / "regular")["history"]
     ) == {"replaced", "perturbation"}
+
+
+def test_the_card_tells_the_training_and_names_no_subject(trained):
+    for name in ("regular", "adversarial"):
+        folder = trained[0] / name
+        card = (folder / "model" / "model_card.md").read_text()
+        rows = {cells[0]: cells[1:] for cells in table_rows(card)}
+        assert rows["Training"] == ["the weights", "5", "40"]
+        assert rows["Validation"] == ["choosing the epoch", "1", "8"]
+        assert rows["Test"][1:] == ["3", "24"]
+        best = made(folder)["best_epoch"] + 1
+        assert "4 of at most 4 (5 without" in rows["Epochs"][0]
+        assert rows["Epochs"][0].endswith(f"the weights of epoch {best} were kept")
+        attacked = "its FGSM version, epsilon 0.2, with probability 0.5"
+        assert (attacked in rows["Adversarial training"][0]) == (name == "adversarial")
+        assert "learning rate 0.01" in rows["Optimiser"][0]
+        assert f"--flagfile={folder / 'flags.cfg'}" in card
+        assert "made-up heads" in card
+        assert "phantom_0" not in card.replace("\\", "")
+        # Its clean Dice is that of the epoch kept, which the training has measured itself.
+        dice = next(cells[1] for cells in table_rows(card) if cells[0] == "Trained network")
+        clean, _, attacked = dice.partition(" / ")
+        history = made(folder)["history"]
+        for text, quantity in ((clean, "val_dice_clean"), (attacked, "val_dice_adversarial")):
+            assert float(text) == pytest.approx(history[quantity][best - 1], abs=3e-3)
+
+
+def test_onnx_is_added_to_a_training_that_has_ended(trained, finished, tmp_path):
+    pytest.importorskip("tf2onnx", reason="The extra [onnx] is not installed.")
+    runtime = pytest.importorskip("onnxruntime", reason="The extra [onnx] is not installed.")
+    run = tmp_path / "run"
+    shutil.copytree(trained[0] / "regular", run)
+    model = (run / "model" / "model.keras").read_bytes()
+    flags = (f"--flagfile={run / 'flags.cfg'}", f"--output_dir={run}")
+    assert "is trained" in finished("train", *flags, "--onnx")
+    assert (run / "model" / "model.keras").read_bytes() == model
+    session = runtime.InferenceSession(str(run / "model" / "model.onnx"))
+    mr = np.random.default_rng(0).normal(size=(2, 16, 16, 1)).astype("float32")
+    expected = keras.saving.load_model(run / "model" / "model.keras")(mr)
+    np.testing.assert_allclose(session.run(None, {"mr": mr})[0], expected, atol=1e-5)
+    assert "whole volume" in session.get_modelmeta().custom_metadata_map["mr"]
+    assert "`model.onnx`" in (run / "model" / "model_card.md").read_text()
+    # Written once: the same command finds it done.
+    written = (run / "model" / "model.onnx").stat().st_mtime_ns
+    finished("train", *flags, "--onnx")
+    assert (run / "model" / "model.onnx").stat().st_mtime_ns == written
+
+
+def test_onnx_without_its_package_is_refused_at_the_door(refused, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "no onnx and no tf2onnx. Install the extra [onnx]" in refused("--onnx")
 
 
 def test_test_subjects_take_no_part(trained):

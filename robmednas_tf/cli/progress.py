@@ -146,6 +146,10 @@ class StepLine:
         else:
             self._line.show(text)
 
+    def note(self, text: str) -> None:
+        """Says what must stay to be read, on a terminal too."""
+        self._line.say(text)
+
     def within(self, where: str) -> None:
         """Shows where in a step the work is, on a terminal alone."""
         self._line.show(f"{self._title}: {self._done}/{self._num_steps}, {where}")

@@ -1,0 +1,78 @@
+"""An MR volume as one network sees it, and the way back to the volume's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.preprocessing import Preprocessing
+from robmednas_tf.data.resample import Resampling
+
+
+@dataclass(frozen=True, eq=False)
+class MRVolume:
+    """One MR, as it is read.
+
+    Attributes:
+        subject: The subject's name; the random start of an attack belongs to it.
+        mr: float32 `(x, y, z)` in the file's axes, arbitrary units.
+        affine: float64 `(4, 4)`, voxels to RAS+ millimetres.
+        mask: Like `mr`, true inside the body; None where there is none.
+    """
+
+    subject: str
+    mr: np.ndarray
+    affine: np.ndarray
+    mask: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SliceView:
+    """A volume as one network sees it, and the way back.
+
+    Attributes:
+        slices: z-scored MR, float32 `(slices, image_size, image_size)`.
+        grid: Between slices and the resampled volume.
+        way: Between the resampled volume and the MR's own grid.
+    """
+
+    slices: np.ndarray
+    grid: SliceGrid
+    way: Resampling
+
+    @classmethod
+    def of(cls, volume: MRVolume, preprocessing: Preprocessing, image_size: int) -> SliceView:
+        """Prepares a volume.
+
+        Raises:
+            ValueError: If its MR is constant, or a mask is needed and there is none.
+        """
+        way = preprocessing.resampling(volume.mr.shape, volume.affine)
+        mr, mask = volume.mr, volume.mask
+        if not way.is_identity:
+            mr = way.apply(mr)
+            mask = None if mask is None else way.apply_to_mask(mask)
+        grid = SliceGrid.of(way.new_shape, way.new_affine, image_size)
+        zscored = preprocessing.zscored(mr, mask)
+        return cls(grid.to_slices(zscored, fill=float(zscored.min())), grid, way)
+
+    @property
+    def cropped(self) -> float:
+        """Share of the volume's voxels that lie outside the slices."""
+        rows, columns = (min(size, self.grid.image_size) / size for size in self.grid.plane)
+        return 1 - rows * columns
+
+    def to_volume(self, slices: np.ndarray, fill: float) -> np.ndarray:
+        """Puts slices back on the MR's own grid.
+
+        Args:
+            slices: float32 like `self.slices`.
+            fill: Value of what was cropped.
+
+        Returns:
+            float32 `(x, y, z)` in the file's axes.
+        """
+        volume = self.grid.from_slices(slices, fill)
+        return volume if self.way.is_identity else self.way.undo(volume)

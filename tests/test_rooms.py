@@ -15,6 +15,7 @@ LEVELS = {
     "files": 0,
     "config": 0,
     "data": 0,
+    "examination": 0,
     "models": 1,
     "models.architecture": 0,
     "models.space": 0,
@@ -29,7 +30,9 @@ LEVELS = {
     "evaluation.inference": 3,
     "evaluation.models": 3,
     "evaluation.volumes": 3,
+    "synthesis": 3,
     "export": 2,
+    "onnx_export": 2,
     # Two floors of one storey: the report draws what evaluation and search have left.
     "search": 3.1,
     "report": 3.2,
@@ -89,7 +92,7 @@ def test_no_room_is_without_a_subject():
 def test_importing_the_package_and_its_flags_does_not_start_tensorflow():
     script = (
         "import sys, robmednas_tf, robmednas_tf.cli.search\n"
-        "import robmednas_tf.cli.train, robmednas_tf.cli.eval\n"
+        "import robmednas_tf.cli.train, robmednas_tf.cli.eval, robmednas_tf.cli.check\n"
         "robmednas_tf.Architecture, robmednas_tf.open_phantom, robmednas_tf.estimate_cost\n"
         "print(sorted({'tensorflow', 'keras', 'optuna', 'matplotlib'} & set(sys.modules)))"
     )
@@ -97,3 +100,18 @@ def test_importing_the_package_and_its_flags_does_not_start_tensorflow():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_examining_a_cohort_needs_no_tensorflow(tmp_path):
+    script = (
+        "import sys\n"
+        "from robmednas_tf.cli import check, check_flags, command\n"
+        f"flags = ['', '--data=phantom', '--num_phantoms=1', '--output_dir={tmp_path}']\n"
+        "command.parse_flags(flags, check_flags.FLAGS)\n"
+        "check.main()\n"
+        "print(sorted({'tensorflow', 'keras', 'keras_tuner', 'optuna'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

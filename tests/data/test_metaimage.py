@@ -185,7 +185,7 @@ def test_without_simpleitk_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     # A header needs no library.
     assert read_header(path, "a")[0] == SHAPE
-    _refused(path, r"pip install 'robmednas-tf\[itk\]'")
+    _refused(path, r"pip install -e '\.\[itk\]'")
     with pytest.raises(ValueError, match=r"\[itk\]"):
         write_like(tmp_path / "ct.mha", np.zeros(SHAPE, np.int16), path, "a")
 

@@ -92,9 +92,7 @@ class SliceGrid:
         Raises:
             ValueError: If `volume` has another shape than the grid.
         """
-        _require_shape("volume", volume, self.shape)
-        slices = np.flip(np.transpose(volume, self.axes), self._flipped_axes)
-        return pad_or_crop(slices, self.image_size, self.image_size, fill)
+        return pad_or_crop(self.turn(volume), self.image_size, self.image_size, fill)
 
     def from_slices(self, slices: np.ndarray, fill: float) -> np.ndarray:
         """Puts axial slices back on the volume's own grid.
@@ -110,7 +108,30 @@ class SliceGrid:
             ValueError: If `slices` has another shape than the grid's.
         """
         _require_shape("slices", slices, (self.num_slices, self.image_size, self.image_size))
-        volume = np.flip(pad_or_crop(slices, *self.plane, fill), self._flipped_axes)
+        return self.turn_back(pad_or_crop(slices, *self.plane, fill))
+
+    def turn(self, volume: np.ndarray) -> np.ndarray:
+        """Turns a volume's axes to slices, rows and columns; nothing is padded or cropped.
+
+        Args:
+            volume: `shape`, in file order.
+
+        Returns:
+            `(num_slices, *plane)`, a view.
+
+        Raises:
+            ValueError: If `volume` has another shape than the grid.
+        """
+        _require_shape("volume", volume, self.shape)
+        return np.flip(np.transpose(volume, self.axes), self._flipped_axes)
+
+    def turn_back(self, slices: np.ndarray) -> np.ndarray:
+        """Turns slices back to the volume's own axes, as a new array.
+
+        Args:
+            slices: `(num_slices, *plane)`.
+        """
+        volume = np.flip(slices, self._flipped_axes)
         return np.ascontiguousarray(np.transpose(volume, np.argsort(self.axes)))
 
 

@@ -32,15 +32,20 @@ class MRVolume:
 class SliceView:
     """A volume as one network sees it, and the way back.
 
+    Axes are turned before anything is computed, so that a volume gives the same bits however its
+    file's axes run.
+
     Attributes:
         slices: z-scored MR, float32 `(slices, image_size, image_size)`.
-        grid: Between slices and the resampled volume.
-        way: Between the resampled volume and the MR's own grid.
+        own: Between the file's axes and slices, rows and columns.
+        way: Between the turned volume and the resampled one.
+        grid: Between the resampled volume and `slices`.
     """
 
     slices: np.ndarray
-    grid: SliceGrid
+    own: SliceGrid
     way: Resampling
+    grid: SliceGrid
 
     @classmethod
     def of(cls, volume: MRVolume, preprocessing: Preprocessing, image_size: int) -> SliceView:
@@ -49,14 +54,16 @@ class SliceView:
         Raises:
             ValueError: If its MR is constant, or a mask is needed and there is none.
         """
-        way = preprocessing.resampling(volume.mr.shape, volume.affine)
-        mr, mask = volume.mr, volume.mask
+        own = SliceGrid.of(volume.mr.shape, volume.affine, image_size)
+        mr = np.ascontiguousarray(own.turn(volume.mr))
+        mask = None if volume.mask is None else np.ascontiguousarray(own.turn(volume.mask))
+        way = preprocessing.resampling(mr.shape, _turned_affine(own, volume.affine))
         if not way.is_identity:
             mr = way.apply(mr)
             mask = None if mask is None else way.apply_to_mask(mask)
         grid = SliceGrid.of(way.new_shape, way.new_affine, image_size)
         zscored = preprocessing.zscored(mr, mask)
-        return cls(grid.to_slices(zscored, fill=float(zscored.min())), grid, way)
+        return cls(grid.to_slices(zscored, fill=float(zscored.min())), own, way, grid)
 
     @property
     def cropped(self) -> float:
@@ -75,4 +82,13 @@ class SliceView:
             float32 `(x, y, z)` in the file's axes.
         """
         volume = self.grid.from_slices(slices, fill)
-        return volume if self.way.is_identity else self.way.undo(volume)
+        return self.own.turn_back(volume if self.way.is_identity else self.way.undo(volume))
+
+
+def _turned_affine(own: SliceGrid, affine: np.ndarray) -> np.ndarray:
+    # Of slices towards superior, rows towards posterior and columns towards left; only the
+    # spacings count from here on.
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[list(own.axes)]
+    turned = np.zeros((4, 4))
+    turned[2, 0], turned[1, 1], turned[0, 2], turned[3, 3] = spacing[0], -spacing[1], -spacing[2], 1
+    return turned

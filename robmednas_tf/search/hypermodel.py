@@ -165,6 +165,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         model: TrainableUNet,
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoint: Path | None = None,
     ) -> Outcome:
         """Trains a candidate and scores the best epoch's weights on the test subjects.
 
@@ -172,12 +173,14 @@ class UNetHyperModel(keras_tuner.HyperModel):
             model: Built by `build_architecture`.
             architecture: What it was built from.
             callbacks: Keras callbacks of the training.
+            checkpoint: Where the training's state is kept after each epoch; one that is there is
+                gone on from, with the same result.
 
         Raises:
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        result = self.train(model, architecture, callbacks)
+        result = self.train(model, architecture, callbacks, checkpoint)
         with _memory_may_run_out():
             inference = AttackedInference(model, self.epsilon, self.training.batch_size)
             scores = {subject.name: inference.score(subject) for subject in self.data.test}

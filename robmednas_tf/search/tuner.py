@@ -20,6 +20,7 @@ from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.tensorboard import write_hparams_config, write_outcome
 from robmednas_tf.search.trials import TrialRecord, best, trial_folder
+from robmednas_tf.training.checkpoints import read_history
 from robmednas_tf.training.scalars import EpochScalars
 
 # KerasTuner prints each failed candidate's traceback; the trial's file keeps it instead.
@@ -46,6 +47,7 @@ class SearchProgress(Protocol):
 class SearchTuner(keras_tuner.Tuner):
     """Trains and scores candidates, one after the other, in the run's folder.
 
+    A candidate whose process was killed goes on from its last epoch, with the same result.
     Trials on disk are the one source of truth: this tuner has no state of its own to save.
 
     Args:
@@ -124,7 +126,8 @@ class SearchTuner(keras_tuner.Tuner):
         try:
             self.oracle.end_trial(trial)
         finally:
-            # Also where this was the failure that ends the search.
+            # Also where this was the failure that ends the search. Another attempt begins anew.
+            self.checkpoint_path(trial.trial_id).unlink(missing_ok=True)
             self._drop_weights()
             self._after_trial(self.oracle.records())
             self.progress.trial_ended(self.oracle.record(trial.trial_id))
@@ -150,6 +153,10 @@ class SearchTuner(keras_tuner.Tuner):
         """Returns where a trial's weights are while they are kept."""
         return trial_folder(self.folder, trial_id) / "weights.npz"
 
+    def checkpoint_path(self, trial_id: str) -> Path:
+        """Returns where a trial keeps the state of its training until it ends."""
+        return trial_folder(self.folder, trial_id) / "checkpoint.npz"
+
     def _run(self, trial: keras_tuner.engine.trial.Trial, record: TrialRecord) -> dict[str, float]:
         architecture = architecture_of(trial.hyperparameters)
         cost = estimate_cost(architecture, self.hypermodel.data.input_shape)
@@ -164,9 +171,12 @@ class SearchTuner(keras_tuner.Tuner):
             },
         )
         model = self.hypermodel.build_architecture(architecture)
-        scalars = EpochScalars(self.folder / "tensorboard" / trial.trial_id)
+        checkpoint = self.checkpoint_path(trial.trial_id)
+        scalars = EpochScalars(
+            self.folder / "tensorboard" / trial.trial_id, read_history(checkpoint)
+        )
         outcome = self.hypermodel.train_and_score(
-            model, architecture, [_EpochReport(self.progress, record), scalars]
+            model, architecture, [_EpochReport(self.progress, record), scalars], checkpoint
         )
         self._keep(model, trial, outcome, scalars)
         return outcome.metrics

@@ -175,3 +175,36 @@ def test_an_interruption_does_not_count_against_the_trial(hypermodel, tmp_path, 
     assert [record.status for record in tuner.oracle.records()] == [RUNNING]
     tuner.search()
     assert [record.status for record in tuner.oracle.records()] == [COMPLETED]
+
+
+def test_a_candidate_that_was_interrupted_goes_on_from_its_last_epoch(
+    hypermodel, searched, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+
+    def interrupted(self, record, epoch, val_loss):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "epoch_ended", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make_tuner(hypermodel, folder).search()
+    first = make_tuner(hypermodel, folder)
+    assert first.checkpoint_path("0000").is_file()
+    first.search()
+    epochs = hypermodel.training.epochs
+    assert epochs > 1
+    # The first epoch is not trained twice.
+    told = [number for kind, number in first.progress.told if kind == "epoch"]
+    assert told[: epochs - 1] == list(range(2, epochs + 1))
+    # As if it had never stopped.
+    pairs = zip(searched.oracle.records(), first.oracle.records(), strict=True)
+    for expected, found in pairs:
+        assert found.details["history"]["val_loss"] == pytest.approx(
+            expected.details["history"]["val_loss"], rel=1e-4
+        )
+        assert found.score == pytest.approx(expected.score, abs=1e-3)
+    events = EventAccumulator(str(folder / "tensorboard" / "0000"))
+    events.Reload()
+    assert [each.step for each in events.Tensors("epoch/val_loss")] == [*range(1, epochs + 1)]
+    assert not list(folder.rglob("checkpoint.npz"))

@@ -31,6 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import nibabel as nib
 import numpy as np
 
+from robmednas_tf import machine
 from robmednas_tf.cli import subjects
 from robmednas_tf.data.cohort import open_folder
 from robmednas_tf.data.phantom import make_head
@@ -138,7 +139,7 @@ def measure(case: str, *arguments: object) -> dict[str, float]:
 
 def prepare(folder: Path) -> None:
     """Prints seconds and memory of preparing."""
-    cohort, cores = folder / "large", subjects.num_cores()
+    cohort, cores = folder / "large", machine.num_cores()
     write_cohort(cohort, LARGE, max(NUM_LARGE))
     print("| subjects | threads | seconds a subject | peak memory, GB |\n|---|---|---|---|")
     for count, workers in ((NUM_LARGE[0], 1), *((count, cores) for count in NUM_LARGE)):

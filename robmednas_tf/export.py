@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from robmednas_tf.data.intensities import AIR_HU, CT_MEAN_HU, CT_SCALE_HU
+from robmednas_tf.data.intensities import AIR_HU, CT_MEAN_HU, CT_SCALE_HU, FLOOR_HU
 from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
 from robmednas_tf.data.preprocessing_record import record_preprocessing
 from robmednas_tf.files import replaced_atomically, replaced_folder
@@ -38,9 +38,9 @@ def export_model(
     towards posterior, columns towards left, as SimpleITK reads an LPS image. It returns the
     synthetic CT in HU, float32 of the same shape. What lies outside the network's grid is air.
     Where MRs are z-scored inside the body it is `serve(mr, mask)`, `mask` bool like `mr`; it does
-    not resample: `mr` has the spacing of `preprocessing`. Its
-    `serve_int16(mr)` returns the same rounded (half to even) and clipped to int16, as CT files hold
-    it. Its `predict_slices(mr)` is `model`: z-scored slices in, normalised CT slices out.
+    not resample: `mr` has the spacing of `preprocessing`. Its `serve_int16(mr)` returns the same
+    rounded (half to even) to int16 and no lower than -1024, as CT files hold it. Its
+    `predict_slices(mr)` is `model`: z-scored slices in, normalised CT slices out.
     """
     (folder / ONNX_FILE).unlink(missing_ok=True)
     bare = keras.Model(model.input, model.output, name=model.name)
@@ -85,12 +85,15 @@ def _volume_function(model: keras.Model, batch_size: int):
 
 def _to_int16(ct_hu: tf.Tensor) -> tf.Tensor:
     # A cast of what int16 cannot hold would wrap around, bone to air.
-    clipped = tf.clip_by_value(tf.round(ct_hu), tf.int16.min, tf.int16.max)
+    clipped = tf.clip_by_value(tf.round(ct_hu), FLOOR_HU, tf.int16.max)
     return tf.cast(clipped, tf.int16)
 
 
 def _zscore(mr: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     values = tf.cast(mr, tf.float64)
+    if mask is not None:
+        shapes = "A mask must have the shape of its MR."
+        tf.debugging.assert_equal(tf.shape(mask), tf.shape(mr), shapes)
     counted = values if mask is None else tf.boolean_mask(values, mask)
     mean = tf.reduce_mean(counted)
     deviation = tf.sqrt(tf.reduce_mean(tf.square(counted - mean)))

@@ -35,7 +35,7 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(_NEW_FILE_MODE)
         temporary.replace(path)
     except OSError as error:
         if error.filename is not None or error.errno is None:
@@ -60,8 +60,12 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path, flag: str = "--output_dir") -> Iterator[None]:
     """Holds `folder` for this process alone; the system lets go of it when the process ends.
+
+    Args:
+        folder: Made where it is missing.
+        flag: What the command calls it.
 
     Raises:
         ValueError: If another process holds it.
@@ -73,7 +77,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ValueError(
                 f"Folder {str(folder)!r} is in use by another run. "
-                "Wait for it, or give another --output_dir."
+                f"Wait for it, or give another {flag}."
             ) from None
         yield
 
@@ -106,6 +110,13 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def remove_leftovers_of(path: Path) -> None:
+    """Removes what processes that were killed while they wrote `path` left beside it."""
+    for leftover in path.parent.glob(f"{_PARTIAL}*"):
+        if leftover.name.endswith(f".{path.name}") and leftover.is_file():
+            leftover.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes `text` to `path` as UTF-8, atomically."""
     with replaced_atomically(path) as temporary:
@@ -122,7 +133,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _umask() -> int:
-    # The process's mask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+# A process's mask can only be read by setting it: once, before there are threads.
+_NEW_FILE_MODE = 0o666 & ~_umask()

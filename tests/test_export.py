@@ -82,7 +82,7 @@ def test_int16_is_rounded_half_to_even_and_clipped(tmp_path):
     rounded = loaded.serve_int16(mr)
     assert rounded.dtype == tf.int16
     assert rounded.shape == mr.shape
-    expected = [-1000, 1562, 2188, 32767, -32768, -1000]
+    expected = [-1000, 1562, 2188, 32767, -1024, -1000]
     np.testing.assert_array_equal(rounded, np.broadcast_to(expected, mr.shape))
 
 
@@ -107,6 +107,8 @@ def test_a_network_of_masked_mr_takes_the_mask_and_says_so(model, tmp_path):
     loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
     np.testing.assert_allclose(loaded.serve(mr, mask), expected, atol=1e-3)
     np.testing.assert_array_equal(loaded.serve_int16(mr, mask), np.rint(loaded.serve(mr, mask)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the shape of its MR"):
+        loaded.serve(mr, mask[1:])
     # Not silently over the whole volume.
     with pytest.raises((TypeError, ValueError)):
         loaded.serve(mr)

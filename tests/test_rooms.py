@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "robmednas_tf"
 LEVELS = {
     "version": 0,
     "files": 0,
+    "machine": 0,
     "config": 0,
     "data": 0,
     "examination": 0,
@@ -31,6 +32,7 @@ LEVELS = {
     "evaluation.models": 3,
     "evaluation.volumes": 3,
     "synthesis": 3,
+    "volume_model": 3,
     "export": 2,
     "onnx_export": 2,
     # Two floors of one storey: the report draws what evaluation and search have left.

@@ -14,7 +14,8 @@ from robmednas_tf.data.preprocessing_record import record_preprocessing
 from robmednas_tf.data.slice_view import MRVolume
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
-from robmednas_tf.synthesis import Synthesizer, VolumeModel, batch_size_for, load_volume_model
+from robmednas_tf.synthesis import Synthesizer
+from robmednas_tf.volume_model import VolumeModel, batch_size_for, load_volume_model
 
 SIZE = 16
 # Oblique, anisotropic, its axes in no canonical order.
@@ -64,7 +65,7 @@ def test_a_naive_loop_gives_the_same(networks, load):
     assert found.uncertainty_hu is None
     assert found.robustness_hu is None
     # One of 18 rows or columns is cut at each end of the longer axis.
-    assert found.cropped == pytest.approx(1 - 16 / 18)
+    assert found.unseen == pytest.approx(1 - 16 / 18)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +133,37 @@ def test_robustness_map_does_not_depend_on_the_batch(load):
 
 
 def test_models_of_different_preprocessing_form_an_ensemble(load):
-    models = [load(0), load(1, Preprocessing("mask", (2.0, 2.0, 2.0)))]
-    alone = [Synthesizer([model], False, False)(volume()).ct_hu for model in models]
-    found = Synthesizer(models, False, False)(volume())
+    models = [load(0), load(1, Preprocessing("mask", (2.5, 2.5, 2.5)))]
+    # Small enough to be seen whole by both.
+    given = volume((13, 16, 7))
+    alone = [Synthesizer([model], False, False)(given).ct_hu for model in models]
+    found = Synthesizer(models, False, False)(given)
+    assert found.unseen == 0
     np.testing.assert_allclose(found.ct_hu, np.mean(alone, axis=0), atol=1e-2)
+
+
+def test_a_voxel_is_averaged_over_the_models_that_see_it(networks, tmp_path):
+    # Planes of 18 pixels: one network sees 16 of them, the other all.
+    wide = build_unet(Architecture((Block("0100", 4),), (Block("0100", 4),)), (20, 20, 1), seed=3)
+    models = []
+    for name, network in (("narrow", networks[0]), ("wide", wide)):
+        network.save(tmp_path / f"{name}.keras")
+        models.append(load_volume_model(tmp_path / f"{name}.keras", 4, epsilon=0.1))
+    given = volume()
+    alone = [Synthesizer([model], False, True)(given) for model in models]
+    found = Synthesizer(models, True, True)(given)
+    grid = SliceGrid.of(given.mr.shape, AFFINE, SIZE)
+    seen = grid.from_slices(np.ones((grid.num_slices, SIZE, SIZE), bool), fill=False)
+    assert 0 < seen.mean() < 1
+    both = np.mean([each.ct_hu for each in alone], axis=0)
+    np.testing.assert_allclose(found.ct_hu, np.where(seen, both, alone[1].ct_hu), atol=1e-2)
+    moved = np.mean([each.robustness_hu for each in alone], axis=0)
+    expected = np.where(seen, moved, alone[1].robustness_hu)
+    np.testing.assert_allclose(found.robustness_hu, expected, atol=1e-2)
+    # Air of a network that does not see a voxel is no disagreement.
+    single = Synthesizer(models[1:], True, False)(given).uncertainty_hu
+    np.testing.assert_allclose(found.uncertainty_hu[~seen], single[~seen], atol=1e-2)
+    assert (alone[0].unseen, found.unseen) == (pytest.approx(1 - seen.mean()), 0)
 
 
 def test_progress_counts_every_slice_of_every_pass(load):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.cli.environment import available_memory_gb
 from robmednas_tf.config import PHANTOM
+from robmednas_tf.machine import available_memory_gb, num_cores
 
 FLAGS = flags.FlagValues()
 
@@ -91,6 +90,4 @@ def settings_from_flags() -> CheckSettings:
 
 
 def _default_workers() -> int:
-    # What this process may use, not what the machine has.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, int(available_memory_gb() / _SUBJECT_GB)))
+    return max(1, min(num_cores(), int(available_memory_gb() / _SUBJECT_GB)))

@@ -6,9 +6,9 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-import re
-from pathlib import Path
 from typing import Any
+
+from robmednas_tf.machine import available_memory_gb
 
 _PACKAGES = (
     "robmednas-tf",
@@ -51,22 +51,3 @@ def _version(package: str) -> str | None:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(package)
     return None
-
-
-def available_memory_gb() -> float:
-    """Returns the memory this process may still take, in 10^9 bytes: the machine's or its group's.
-
-    Reads Linux's own accounts; elsewhere half of the machine's memory is taken for free.
-    """
-    limits = []
-    with contextlib.suppress(OSError, ValueError):
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        limits.append(1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1]))  # type: ignore[index]
-    with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        limits.append(
-            int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-        )
-    if not limits:
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
-    return min(limits) / 1e9

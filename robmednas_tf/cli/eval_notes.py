@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from robmednas_tf.cli.eval_flags import EvalSettings
 from robmednas_tf.config import PHANTOM, DataConfig
 from robmednas_tf.data.prepared import PreparedSubject
+from robmednas_tf.data.preprocessing import OWN_SPACING_MM
 from robmednas_tf.report.wording import listed
 
 
@@ -43,6 +44,12 @@ def notes(
         found.append(
             f"Slices of {listed(cropped)} were cropped to {data.image_size} pixels a side; what "
             "was cut is not scored."
+        )
+    if data.preprocessing.spacing_mm != OWN_SPACING_MM:
+        found.append(
+            f"Volumes were {data.preprocessing}, and are scored on that grid, against the CT "
+            "resampled likewise: what resampling blurs is not counted. The figures compare neither "
+            "with those of another spacing nor with SynthRAD's."
         )
     if data.data == PHANTOM:
         found.append("The subjects are made-up heads: the figures say nothing of patients.")

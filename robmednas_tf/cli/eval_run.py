@@ -89,20 +89,27 @@ class EvalRun:
         return next(iter(sizes.values()))
 
     def _preprocessing(self) -> Preprocessing:
-        own = {name: model.preprocessing for name, model in self.models.items()}
-        first, given = next(iter(own.values())), eval_flags.FLAGS
-        spacing_mm = data_flags.preprocessing(given).spacing_mm
+        given = eval_flags.FLAGS
+        known = {
+            name: model.preprocessing
+            for name, model in self.models.items()
+            if model.says_preprocessing
+        }
+        asked = data_flags.preprocessing(given)
+        first = next(iter(known.values()), asked)
         asked = Preprocessing(
-            given.zscore if given["zscore"].present else first.zscore,
-            spacing_mm if given["spacing_mm"].present else first.spacing_mm,
+            asked.zscore if given["zscore"].present else first.zscore,
+            asked.spacing_mm if given["spacing_mm"].present else first.spacing_mm,
         )
-        if {*own.values(), asked} != {first}:
-            listed = ", ".join(f"{name} ({how})" for name, how in own.items())
+        if {*known.values(), asked} != {first}:
+            listed = ", ".join(f"{name} ({how})" for name, how in known.items())
             raise ValueError(
                 "Models that are compared must see volumes prepared in one way, that of "
                 f"--spacing_mm and --zscore where they are given. Received: {listed}. Evaluate "
                 "those of each way by themselves, without these flags."
             )
+        for name in self.models.keys() - known.keys():
+            print(f"Note: nothing says how model {name!r} wants volumes prepared; {first}.")
         return first
 
     def _names(self, cohort: Cohort) -> list[str]:

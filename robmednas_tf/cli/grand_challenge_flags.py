@@ -10,7 +10,7 @@ from absl import flags
 from robmednas_tf.cli.eval_models import find_model, what_is_wrong
 from robmednas_tf.cli.synthesize_flags import SynthesizeSettings
 from robmednas_tf.cli.synthesize_jobs import Job
-from robmednas_tf.data.volumes import FORMATS, volume_suffix
+from robmednas_tf.data.volumes import FORMATS, is_volume
 
 FLAGS = flags.FlagValues()
 
@@ -54,7 +54,7 @@ def case_from_flags() -> tuple[SynthesizeSettings, Job]:
 
 
 def _volume(folder: Path, needed: bool) -> Path | None:
-    found = sorted(path for path in folder.glob("*") if volume_suffix(path))
+    found = sorted(path for path in folder.glob("*") if is_volume(path))
     if len(found) > 1 or (needed and not found):
         raise ValueError(
             f"Folder {str(folder)!r} must hold one volume ({', '.join(FORMATS)}). "

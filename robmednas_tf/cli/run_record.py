@@ -12,6 +12,7 @@ from absl import flags
 from robmednas_tf.cli.command import flag_file
 from robmednas_tf.cli.environment import describe_environment
 from robmednas_tf.config import PHANTOM, DataConfig
+from robmednas_tf.data.identity import same_patient
 from robmednas_tf.files import write_json, write_text
 
 
@@ -121,7 +122,7 @@ def require_unused(
     Raises:
         ValueError: If a test subject was seen.
     """
-    seen = [name for name, identity in identities.items() if identity in used]
+    seen = [name for name, identity in identities.items() if same_patient(identity, used)]
     if seen:
         raise ValueError(
             f"Test subjects must be new to what is tested. {source} has seen "

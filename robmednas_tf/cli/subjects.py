@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from robmednas_tf.cli.progress import StepLine
 from robmednas_tf.config import PHANTOM, DataConfig
 from robmednas_tf.data.cohort import Cohort, open_folder, open_phantom
+from robmednas_tf.data.identity import same_patient
 from robmednas_tf.data.split import Split, split_cohort
+from robmednas_tf.data.subjects import Subject
+from robmednas_tf.machine import available_memory_gb, num_cores
 
-# What preparing one subject of 256 x 256 x 182 takes, rounded up.
-_WORKER_BYTES = 300_000_000
+# What preparing a subject takes, rounded up.
+_BYTES_PER_VOXEL = 26
 
 # For types alone: it starts TensorFlow, which commands do not before their input is checked.
 if TYPE_CHECKING:
@@ -102,17 +105,20 @@ def prepare_subjects(
         ValueError: If a subject's files break a rule, or two subjects are the same.
         OSError: If the slices cannot be written.
     """
-    names = list(names)
-    line = StepLine("Preparing slices", len(names))
+    subjects = [cohort[name] for name in names]
+    line = StepLine("Preparing slices", len(subjects))
     prepared: dict[str, PreparedSubject] = {}
     # Threads: unpacking and arithmetic release the interpreter's lock.
-    with ThreadPoolExecutor(max_workers=_num_workers()) as pool:
+    with ThreadPoolExecutor(max_workers=_num_workers(subjects)) as pool:
         try:
-            for subject in pool.map(lambda name: cache.prepare(cohort[name]), names):
+            for subject in pool.map(lambda each: _prepare(each, cache), subjects):
                 prepared[subject.name] = subject
                 line.step(subject.name)
         except BaseException:
             pool.shutdown(cancel_futures=True)
+            # What was read is not read again; what stopped this is said, whatever the disk does.
+            with contextlib.suppress(OSError):
+                cache.save_digests()
             raise
     cache.save_digests()
     line.close()
@@ -121,16 +127,20 @@ def prepare_subjects(
     return prepared
 
 
-def num_cores() -> int:
-    """Returns how many cores this process may use."""
-    # Of a container or a scheduler's job, not of the machine.
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+def _prepare(subject: Subject, cache: SliceCache) -> PreparedSubject:
+    try:
+        return cache.prepare(subject)
+    except MemoryError as error:
+        raise ValueError(
+            f"Subject {subject.name!r} does not fit into memory: {subject.num_voxels():,} voxels. "
+            "Give a coarser --spacing_mm, leave it out, or use a machine with more memory."
+        ) from error
 
 
-def _num_workers() -> int:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(num_cores(), memory // 4 // _WORKER_BYTES))
+def _num_workers(subjects: Sequence[Subject]) -> int:
+    voxels = max(subject.num_voxels() for subject in subjects)
+    memory = available_memory_gb() * 1e9 / 2
+    return max(1, min(num_cores(), int(memory / (_BYTES_PER_VOXEL * voxels))))
 
 
 def identities(subjects: Iterable[PreparedSubject]) -> Mapping[str, str]:
@@ -142,11 +152,12 @@ def _require_different(subjects: Sequence[PreparedSubject]) -> None:
     # One patient under two names could be trained on and tested.
     seen: dict[str, str] = {}
     for subject in subjects:
-        twin = seen.setdefault(subject.identity, subject.name)
-        if twin != subject.name:
+        twin = same_patient(subject.identity, seen)
+        seen[subject.identity] = subject.name
+        if twin is not None:
             raise ValueError(
                 f"Subjects must be different patients. Received: {twin!r} and {subject.name!r} "
-                "hold the same MR. Take one of them out of the folder."
+                "hold the same MR or the same CT. Take one of them out of the cohort."
             )
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         jobs = find_jobs(settings)
         folder = output_folder(settings)
         held = contextlib.ExitStack()
-        held.enter_context(held_output(folder))
+        held.enter_context(held_output(folder, jobs))
     with held:
         greet(settings, jobs)
         command.start_tensorflow()

@@ -116,8 +116,14 @@ def settings_from_flags() -> SynthesizeSettings:
         raise ValueError(f"--robustness_map must be an epsilon >= 0. Received: {epsilon}.")
     if FLAGS.batch_size < 0:
         raise ValueError(f"--batch_size must be at least 0. Received: {FLAGS.batch_size}.")
+    models = tuple(_model(text) for text in (FLAGS.model, *FLAGS.ensemble) if text)
+    if len(set(models)) < len(models):
+        raise ValueError(
+            f"The models of an ensemble must differ. Received: --model={FLAGS.model}, "
+            f"--ensemble={','.join(FLAGS.ensemble)}."
+        )
     return SynthesizeSettings(
-        models=tuple(_model(text) for text in (FLAGS.model, *FLAGS.ensemble) if text),
+        models=models,
         source=Path(FLAGS.input).expanduser(),
         output=Path(FLAGS.output).expanduser(),
         mask=Path(FLAGS.mask).expanduser() if FLAGS.mask else None,

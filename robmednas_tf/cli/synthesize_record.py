@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robmednas_tf.cli.synthesize_jobs import Job
 from robmednas_tf.data.subjects import digest_of_file
-from robmednas_tf.files import locked_folder, remove_leftovers, write_json
+from robmednas_tf.files import locked_folder, make_folder, remove_leftovers_of, write_json
 from robmednas_tf.version import __version__
 
 _NAME = "synthesis.json"
@@ -80,17 +81,31 @@ class SynthesisRecord:
 
 
 @contextlib.contextmanager
-def held_output(folder: Path | None) -> Iterator[None]:
+def held_output(folder: Path | None, jobs: Sequence[Job]) -> Iterator[None]:
     """Holds a folder of outputs for this process alone, and clears what a killed one left.
 
+    Args:
+        folder: None where the only output is a file.
+        jobs: What is written.
+
     Raises:
-        ValueError: If another process holds it.
+        ValueError: If another process holds it, or it cannot be written into.
     """
-    if folder is None:
-        yield
-        return
-    with locked_folder(folder):
-        remove_leftovers(folder)
+    outputs = [path for job in jobs for path in job.outputs.values()]
+    for parent in {path.parent for path in outputs}:
+        make_folder(parent)
+        if not os.access(parent, os.W_OK):
+            raise ValueError(
+                f"Folder {str(parent)!r} must be writable. Received: no permission. "
+                "Give another --output."
+            )
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(locked_folder(folder, "--output"))
+            outputs.append(folder / _NAME)
+        # Of these files alone: the folder may be one in which other runs are at work.
+        for path in outputs:
+            remove_leftovers_of(path)
         yield
 
 

@@ -19,9 +19,11 @@ from robmednas_tf.data.pair import require_contrast, require_grid_of_mr
 from robmednas_tf.data.slice_view import MRVolume
 from robmednas_tf.data.volumes import read_volume, write_like
 from robmednas_tf.files import replaced_atomically
-from robmednas_tf.synthesis import Synthesizer, SyntheticCT, VolumeModel, load_volume_model
+from robmednas_tf.synthesis import Synthesizer, SyntheticCT
+from robmednas_tf.volume_model import VolumeModel, load_volume_model
 
 _INT16_MAX = 32767
+_HU_OF_AIR = -900
 
 
 class SynthesizeRun:
@@ -41,6 +43,7 @@ class SynthesizeRun:
         """Makes every synthetic CT that is not there yet."""
         with commands.refusing_bad_input():
             models = [self._load(path) for path in self.settings.models]
+            self._tell_of_unknown(models)
             self._needs_mask = any(model.preprocessing.needs_mask for model in models)
             self._record = SynthesisRecord(self._folder, self._recipe(models))
             jobs = self._jobs_left()
@@ -49,13 +52,22 @@ class SynthesizeRun:
         )
         line = StepLine("Synthesising", len(jobs), steps_stay=True)
         for job in jobs:
-            self._try(job, line)
-            line.step(job.name)
+            if self._try(job, line):
+                line.step(job.name)
         line.close()
         self._end()
 
     def _load(self, path: Path) -> VolumeModel:
         return load_volume_model(path, self.settings.batch_size, self.settings.epsilon)
+
+    def _tell_of_unknown(self, models: Sequence[VolumeModel]) -> None:
+        for path, model in zip(self.settings.models, models, strict=True):
+            if not model.says_preprocessing:
+                print(
+                    f"Note: nothing in {path} says how its volumes were prepared; taken as "
+                    f"{model.preprocessing}.",
+                    flush=True,
+                )
 
     def _recipe(self, models: Sequence[VolumeModel]) -> dict[str, Any]:
         return {
@@ -78,28 +90,33 @@ class SynthesizeRun:
             print(f"{len(self.jobs) - len(left)} of {len(self.jobs)} are there already.")
         return left
 
-    def _try(self, job: Job, line: StepLine) -> None:
-        """Does one job, or says why not."""
+    def _try(self, job: Job, line: StepLine) -> bool:
+        """Does one job, or says why not; returns whether it is done."""
         try:
-            found = self._synthesize(self._read(job), line)
+            if job.problem:
+                raise ValueError(job.problem)
+            found = self._synthesize(self._read(job, line), line)
+            self._write(job, found)
         except ValueError as error:
             if len(self.jobs) == 1:
                 commands.fail(f"ERROR: {error}", commands.BAD_INPUT)
             self.refused[job.name] = " ".join(str(error).split())
-            line.note(f"Refused: {self.refused[job.name]}")
-            return
+            line.note(f"Refused {job.name!r}: {self.refused[job.name]}")
+            return False
         except (tf.errors.ResourceExhaustedError, MemoryError):
             commands.fail("ERROR: Memory ran out. Lower --batch_size; what is done stays.", 1)
-        self._write(job, found)
-        if found.cropped:
+        if found.unseen:
             line.note(
-                f"Note: {100 * found.cropped:.0f} % of {job.name!r} lies outside the model's "
-                "slices; there the synthetic CT is air."
+                f"Note: {100 * found.unseen:.0f} % of {job.name!r} lies outside the slices; there "
+                "the synthetic CT is air, and no map says anything."
             )
+        return True
 
-    def _read(self, job: Job) -> MRVolume:
+    def _read(self, job: Job, line: StepLine) -> MRVolume:
         mr, affine = read_volume(job.mr, job.name)
         require_contrast(mr, job.mr, job.name)
+        for doubt in doubts_of_mr(mr):
+            line.note(f"Note: {job.name!r} {doubt}")
         if not self._needs_mask:
             return MRVolume(job.name, mr, affine)
         if job.mask is None:
@@ -136,7 +153,7 @@ class SynthesizeRun:
                 with replaced_atomically(job.outputs[kind]) as temporary:
                     write_like(temporary, to_int16_hu(volume), job.mr, job.name)
         models = [str(path) for path in self.settings.models]
-        self._record.finish(job, {"models": models, "cropped_share": round(found.cropped, 4)})
+        self._record.finish(job, {"models": models, "unseen_share": round(found.unseen, 4)})
 
     def _end(self) -> None:
         where = self._folder or self.settings.output
@@ -149,6 +166,20 @@ class SynthesizeRun:
             f"{', '.join(self.refused)} (the reasons stand above).{others}",
             1,
         )
+
+
+def doubts_of_mr(mr: np.ndarray) -> list[str]:
+    """Returns why a volume may be no MR at all, to be said after its name.
+
+    Args:
+        mr: Arbitrary units.
+    """
+    doubts = []
+    if mr.min() <= _HU_OF_AIR and mr.max() > 0:
+        doubts.append(f"has values like a CT's, from {mr.min():g}. Is it the MR?")
+    if mr.size > 1 and np.isin(mr, (mr.min(), mr.max())).all():
+        doubts.append(f"holds {mr.min():g} and {mr.max():g} alone, as a mask does. Is it the MR?")
+    return doubts
 
 
 def to_int16_hu(volume_hu: np.ndarray) -> np.ndarray:

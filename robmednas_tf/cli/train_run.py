@@ -110,6 +110,8 @@ class TrainRun:
             "deterministic": settings.deterministic,
             "image_size": settings.data.image_size,
             "slices_per_subject": settings.data.slices_per_subject,
+            "ct_bias": settings.data.ct_bias,
+            "preprocessing": settings.data.preprocessing.to_dict(),
             "subjects": self.split.to_dict(),
             "files": {name: cache.key(self.cohort[name]) for name in self.split.names},
         }

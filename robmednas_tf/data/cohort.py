@@ -91,6 +91,11 @@ def open_folder(
         manifest = read_manifest(folder, ct_bias, preprocessing)
         subjects = sorted(manifest.subjects, key=lambda subject: subject.name)
         return Cohort(folder.stem, tuple(subjects), manifest.split)
+    if folder.is_file():
+        raise ValueError(
+            "A cohort must be a folder of subjects, or a manifest (.csv). "
+            f"Received: the file {str(folder)!r}."
+        )
     if not folder.is_dir():
         raise ValueError(
             "A cohort must be a folder of subjects, or a manifest (.csv). "
@@ -162,4 +167,8 @@ def subject_folders(
 
 def _is_subject(folder: Path, roles: tuple[str, ...] = ("mr", "ct")) -> bool:
     files = (folder / f"{role}{suffix}" for role in roles for suffix in FORMATS)
-    return any(file.is_file() for file in files)
+    try:
+        return any(file.is_file() for file in files)
+    except PermissionError:
+        # It may be one; who reads it is told.
+        return True

@@ -16,7 +16,7 @@ _SETTLED_S = 3.0
 
 
 class FileDigests:
-    """Remembers files' digests by path, size and time of change.
+    """Remembers files' digests by path, size, times of change and place on the disk.
 
     Args:
         path: A JSON file; missing or damaged, all is read anew.
@@ -35,13 +35,13 @@ class FileDigests:
         Raises:
             OSError: If it cannot be read.
         """
-        name, stamp = str(path.resolve()), stamp_of(path)
+        name, stamp = str(path.resolve()), _stamp(path)
         known = self._known.get(name)
-        if known is not None and known[:2] == stamp:
-            return str(known[2])
+        if known is not None and known[:-1] == stamp:
+            return str(known[-1])
         digest = self._digest(path)
         # Not where it changed while it was read, nor where it may change within one tick.
-        if stamp_of(path) == stamp and time.time() - stamp[1] / 1e9 > _SETTLED_S:
+        if _stamp(path) == stamp and time.time() - stamp[1] / 1e9 > _SETTLED_S:
             with self._lock:
                 self._known[name] = [*stamp, digest]
                 self._changed = True
@@ -60,6 +60,13 @@ class FileDigests:
                 self._changed = False
 
 
+def _stamp(path: Path) -> list[int]:
+    # Files of an archive may share size and time; put in each other's place, they do not share
+    # these.
+    status = path.stat()
+    return [*stamp_of(path), status.st_ctime_ns, status.st_ino]
+
+
 def stamp_of(path: Path) -> list[int]:
     """Returns a file's size in bytes and its time of change in nanoseconds."""
     status = path.stat()
@@ -70,7 +77,7 @@ def _read(path: Path) -> dict[str, list]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         sound = isinstance(known, dict) and all(
-            isinstance(value, list) and len(value) == 3 for value in known.values()
+            isinstance(value, list) and len(value) == 5 for value in known.values()
         )
         return known if sound else {}
     except (OSError, ValueError):

@@ -76,6 +76,11 @@ class SliceGrid:
         return self.shape[self.axes[1]], self.shape[self.axes[2]]
 
     @property
+    def turned_shape(self) -> tuple[int, int, int]:
+        """The shape of what `turn` gives."""
+        return (self.num_slices, *self.plane)
+
+    @property
     def _flipped_axes(self) -> tuple[int, ...]:
         return tuple(axis for axis, flipped in enumerate(self.flipped) if flipped)
 
@@ -124,6 +129,19 @@ class SliceGrid:
         """
         _require_shape("volume", volume, self.shape)
         return np.flip(np.transpose(volume, self.axes), self._flipped_axes)
+
+    def turn_affine(self, affine: np.ndarray) -> np.ndarray:
+        """Returns the affine of what `turn` gives.
+
+        Args:
+            affine: float64 `(4, 4)`, the volume's.
+        """
+        to_file = np.zeros((4, 4))
+        to_file[3, 3] = 1
+        for place, (axis, flipped) in enumerate(zip(self.axes, self.flipped, strict=True)):
+            to_file[axis, place] = -1 if flipped else 1
+            to_file[axis, 3] = self.shape[axis] - 1 if flipped else 0
+        return affine @ to_file
 
     def turn_back(self, slices: np.ndarray) -> np.ndarray:
         """Turns slices back to the volume's own axes, as a new array.

@@ -84,7 +84,8 @@ def to_hu(values: np.ndarray, ct_bias: float, source: str) -> np.ndarray:
     if -1100 <= low <= -500 and ct_bias <= -500:
         raise ValueError(
             f"{source} must not be shifted where it holds HU already. "
-            f"Received: {low:g} to {high:g} with ct_bias {ct_bias:g}. Pass --ct_bias=0."
+            f"Received: {low:g} to {high:g} with ct_bias {ct_bias:g}. Pass --ct_bias=0; "
+            "where other subjects need the bias, rewrite this CT."
         )
     return np.maximum(np.asarray(values, np.float32) + np.float32(ct_bias), np.float32(FLOOR_HU))
 
@@ -95,7 +96,10 @@ def _can_be_hu(low: float, high: float) -> bool:
 
 def _remedy(low: float, high: float) -> str:
     if low >= -50 and high > 500:
-        return "These look like HU + 1000 (or 1024): pass --ct_bias=-1000 (or -1024)."
+        return (
+            "These look like HU + 1000 (or 1024): pass --ct_bias=-1000 (or -1024); where other "
+            "subjects hold HU, rewrite this CT."
+        )
     if _can_be_hu(low, high):
         return "The file itself looks like HU: pass --ct_bias=0."
     return "Convert the file to HU, or pass the shift to HU as --ct_bias."

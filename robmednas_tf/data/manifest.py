@@ -11,6 +11,7 @@ from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
 from robmednas_tf.data.subjects import ListedSubject
 
 SPLITS = ("train", "validation", "test")
+_LONGEST_NAME = 150
 _NEEDED, _OPTIONAL = ("subject", "mr", "ct"), ("mask", "split")
 
 
@@ -61,18 +62,22 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="", restval="")
-            _require_columns(path, [name.strip() for name in reader.fieldnames or ()])
+            _require_columns(path, [name.strip().lower() for name in reader.fieldnames or ()])
             for row in reader:
                 if "" in row:
                     raise ValueError(
                         f"Line {reader.line_num} of manifest {str(path)!r} must have as many "
                         "values as there are columns. Received: more. Quote values with commas."
                     )
-                values = {name.strip(): value.strip() for name, value in row.items()}
+                values = {name.strip().lower(): value.strip() for name, value in row.items()}
                 if any(values.values()):
                     _require_values(path, reader.line_num, values)
                     yield reader.line_num, values
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Manifest {str(path)!r} must be UTF-8 text. Received: {error}. Save it as such."
+        ) from error
+    except (OSError, csv.Error) as error:
         raise ValueError(f"Manifest {str(path)!r} cannot be read: {error}.") from error
 
 
@@ -82,7 +87,8 @@ def _require_columns(path: Path, names: list[str]) -> None:
     if missing or unknown or len(set(names)) < len(names):
         raise ValueError(
             f"Manifest {str(path)!r} must have the columns subject,mr,ct and, optionally, mask and "
-            f"split, each once, in its first line. Received: {','.join(names) or 'none'}."
+            f"split, each once and between commas, in its first line. Received: "
+            f"{','.join(names) or 'none'}."
         )
 
 
@@ -95,10 +101,12 @@ def _require_values(path: Path, line: int, values: Mapping[str, str]) -> None:
         )
     name = values["subject"]
     # It becomes part of files' names.
-    if "/" in name or "\\" in name or name.startswith("."):
+    is_path = "/" in name or "\\" in name or name.startswith(".")
+    if is_path or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise ValueError(
-            f"Line {line} of manifest {str(path)!r} must name a subject without slashes and "
-            f"without a point at its beginning. Received: {name!r}."
+            f"Line {line} of manifest {str(path)!r} must name a subject in at most "
+            f"{_LONGEST_NAME} printable letters, without slashes and without a point at the "
+            f"beginning. Received: {name[:80]!r}."
         )
 
 

@@ -30,7 +30,6 @@ _DAMAGE = (
     nib.spatialimages.HeaderDataError,
     np.linalg.LinAlgError,
     EOFError,
-    MemoryError,
     OSError,
     OverflowError,
     ValueError,

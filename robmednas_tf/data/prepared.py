@@ -27,7 +27,7 @@ from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
 
 # Raise it when the records change: caches made before are then made anew.
-_FORMAT = 3
+_FORMAT = 4
 # Other runs may be writing into the same cache; none takes this long for one subject.
 _ABANDONED_S = 24 * 3600.0
 

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
+from robmednas_tf.data.preprocessing import Preprocessing
 
 _NAME = "preprocessing.json"
 # TensorFlow's own place for files that travel with a SavedModel.
@@ -34,21 +34,21 @@ def record_preprocessing(path: Path, preprocessing: Preprocessing) -> None:
         archive.writestr(_NAME, text)
 
 
-def recorded_preprocessing(path: Path) -> Preprocessing:
+def recorded_preprocessing(path: Path) -> Preprocessing | None:
     """Returns how a model's volumes are to be prepared.
 
     Args:
         path: A `.keras` file, or a SavedModel's folder.
 
     Returns:
-        What the record says; the default where there is none, as in models of other programs.
+        What the record says; None where there is none, as in models of other programs.
 
     Raises:
         ValueError: If the record, or the file that it is in, is damaged.
     """
     try:
         text = _read(path)
-        return AS_IN_PAPER if text is None else Preprocessing.from_dict(json.loads(text))
+        return None if text is None else Preprocessing.from_dict(json.loads(text))
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"Model {str(path)!r} has a damaged record of how its volumes are prepared: {error} "

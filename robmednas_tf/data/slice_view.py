@@ -57,7 +57,7 @@ class SliceView:
         own = SliceGrid.of(volume.mr.shape, volume.affine, image_size)
         mr = np.ascontiguousarray(own.turn(volume.mr))
         mask = None if volume.mask is None else np.ascontiguousarray(own.turn(volume.mask))
-        way = preprocessing.resampling(mr.shape, _turned_affine(own, volume.affine))
+        way = preprocessing.resampling(mr.shape, own.turn_affine(volume.affine))
         if not way.is_identity:
             mr = way.apply(mr)
             mask = None if mask is None else way.apply_to_mask(mask)
@@ -71,6 +71,14 @@ class SliceView:
         rows, columns = (min(size, self.grid.image_size) / size for size in self.grid.plane)
         return 1 - rows * columns
 
+    def seen(self) -> np.ndarray | None:
+        """Returns which voxels of the MR lie in the slices: bool `(x, y, z)`; None for all."""
+        if not self.grid.crops:
+            return None
+        inside = np.ones(self.slices.shape, np.float32)
+        # What is interpolated from beyond the edge is not seen.
+        return self.to_volume(inside, fill=0.0) > 0.999
+
     def to_volume(self, slices: np.ndarray, fill: float) -> np.ndarray:
         """Puts slices back on the MR's own grid.
 
@@ -83,12 +91,3 @@ class SliceView:
         """
         volume = self.grid.from_slices(slices, fill)
         return self.own.turn_back(volume if self.way.is_identity else self.way.undo(volume))
-
-
-def _turned_affine(own: SliceGrid, affine: np.ndarray) -> np.ndarray:
-    # Of slices towards superior, rows towards posterior and columns towards left; only the
-    # spacings count from here on.
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)[list(own.axes)]
-    turned = np.zeros((4, 4))
-    turned[2, 0], turned[1, 1], turned[0, 2], turned[3, 3] = spacing[0], -spacing[1], -spacing[2], 1
-    return turned

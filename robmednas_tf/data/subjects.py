@@ -7,6 +7,7 @@ here, at the door, so that the rooms above meet only volumes that fit together.
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
+from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.identity import identity_of
 from robmednas_tf.data.intensities import to_hu
 from robmednas_tf.data.pair import Pair, require_contrast, require_grid_of_mr
 from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
@@ -38,6 +41,9 @@ class Subject(Protocol):
 
     def check(self) -> None:
         """Raises ValueError where that can be told without reading voxels."""
+
+    def num_voxels(self) -> int:
+        """Returns how many voxels its MR has when it is prepared."""
 
     def digest(self, of_file: Callable[[Path], str]) -> str:
         """Returns a key that changes with whatever `read` would return.
@@ -94,6 +100,15 @@ class FileSubject(ABC):
         for role in files.keys() - {"mr"}:
             require_grid_of_mr(self.name, role, grids["mr"], grids[role])
 
+    def num_voxels(self) -> int:
+        """Returns how many voxels the MR has when it is prepared, from its header.
+
+        Raises:
+            ValueError: If the header cannot be read.
+        """
+        shape, affine = read_header(self.files()["mr"], self.name)
+        return math.prod(self.preprocessing.resampling(shape, affine).new_shape)
+
     def read(self) -> Pair:
         """Reads the volumes.
 
@@ -110,11 +125,12 @@ class FileSubject(ABC):
         mask = None
         if "mask" in files:
             mask = (read_volume(files["mask"], self.name)[0] > 0).astype(np.uint8)
-        identity = _identity(mr)
-        way = self.preprocessing.resampling(mr.shape, affine)
+        grid = SliceGrid.of(mr.shape, affine, 1)
+        identity = identity_of(grid.turn(mr), grid.turn(ct))
+        way = self.preprocessing.resampling(grid.turned_shape, grid.turn_affine(affine))
         if not way.is_identity:
-            mr, ct, affine = way.apply(mr), way.apply(ct), way.new_affine
-            mask = None if mask is None else way.apply_to_mask(mask)
+            mr, ct, affine = way.apply(grid.turn(mr)), way.apply(grid.turn(ct)), way.new_affine
+            mask = None if mask is None else way.apply_to_mask(grid.turn(mask))
             require_contrast(mr, files["mr"], self.name, "after resampling")
         if self.preprocessing.needs_mask and mask is not None:
             require_contrast(mr[mask > 0], files["mr"], self.name, "inside the body mask")
@@ -191,6 +207,10 @@ class PhantomSubject:
     shape: tuple[int, int, int]
     preprocessing: Preprocessing = AS_IN_PAPER
 
+    def num_voxels(self) -> int:
+        """Returns how many voxels the MR has."""
+        return math.prod(self.shape)
+
     def check(self) -> None:
         """Does nothing: a phantom has no files that could be wrong."""
 
@@ -212,20 +232,19 @@ class PhantomSubject:
         return hashlib.sha256(repr(parameters).encode()).hexdigest()
 
 
-def _identity(mr: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{mr.shape}".encode())
-    for plane in mr:
-        digest.update(plane.tobytes())
-    return digest.hexdigest()
-
-
 def find_file(folder: Path, role: str) -> Path | None:
     """Returns the path of a folder's `mr`, `ct` or `mask` file, or None where it has none.
 
     Raises:
         ValueError: If it holds one in two forms, such as `.nii.gz` and `.nii`.
     """
-    found = [path for suffix in FORMATS if (path := folder / f"{role}{suffix}").is_file()]
+    try:
+        found = [path for suffix in FORMATS if (path := folder / f"{role}{suffix}").is_file()]
+    except PermissionError as error:
+        raise ValueError(
+            f"Folder {str(folder)!r} must be readable. Received: no permission. "
+            "Change its permissions."
+        ) from error
     if len(found) > 1:
         raise ValueError(
             f"Folder {str(folder)!r} must hold one {role} file. "

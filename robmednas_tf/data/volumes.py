@@ -5,6 +5,7 @@ A new format is a module like `nifti` and one line in `FORMATS`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,11 @@ FORMATS: dict[str, VolumeFormat] = {".nii.gz": nifti, ".nii": nifti, ".mha": met
 def volume_suffix(path: Path) -> str | None:
     """Returns the ending that names a volume's format, such as `.nii.gz`; None for other files."""
     return next((suffix for suffix in FORMATS if path.name.endswith(suffix)), None)
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a file's name is that of a volume; hidden ones, as some systems leave, are not."""
+    return volume_suffix(path) is not None and not path.name.startswith(".")
 
 
 def read_header(path: Path, subject: str) -> tuple[tuple[int, ...], np.ndarray]:
@@ -98,6 +104,11 @@ def write_like(path: Path, voxels: np.ndarray, reference: Path, subject: str) ->
 def _header(path: Path, subject: str) -> Header:
     if not path.is_file():
         raise ValueError(f"Subject {subject!r} needs the file {str(path)!r}, which is missing.")
+    if not os.access(path, os.R_OK):
+        raise ValueError(
+            f"File {str(path)!r} of subject {subject!r} must be readable. Received: no permission. "
+            "Change its permissions."
+        )
     # A damaged header may hold any number; what comes of it is checked.
     with np.errstate(all="ignore"):
         return _format(path, subject).read_header(path, subject)

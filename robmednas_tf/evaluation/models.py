@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from robmednas_tf.attacks.precision import computing_in_float32
-from robmednas_tf.data.preprocessing import Preprocessing
+from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
 from robmednas_tf.data.preprocessing_record import recorded_preprocessing
 from robmednas_tf.export import SLICES_ENDPOINT
 
@@ -32,7 +32,8 @@ class TrainedModel:
         parameters: Trainable parameters; None where the file does not tell.
         activations: Numbers that its layers give for one slice; None where the file does not tell.
         digest: SHA-256 of its files.
-        preprocessing: How volumes are prepared for it.
+        preprocessing: How volumes are prepared for it; the paper's way where its files say nothing.
+        says_preprocessing: Whether its files say so.
         predict: Maps z-scored MR slices to normalised CT slices.
     """
 
@@ -42,6 +43,7 @@ class TrainedModel:
     activations: int | None
     digest: str
     preprocessing: Preprocessing
+    says_preprocessing: bool
     predict: Callable[[tf.Tensor], tf.Tensor]
 
     def __call__(self, mr: Any, /, *, training: bool = False) -> tf.Tensor:
@@ -88,7 +90,7 @@ def _load_keras(path: Path) -> TrainedModel:
         parameters=_count(model.trainable_variables),
         activations=_count_activations(model),
         digest=_digest([path]),
-        preprocessing=recorded_preprocessing(path),
+        **_preparing(path),
         predict=predict,
     )
 
@@ -110,7 +112,7 @@ def _load_saved_model(folder: Path) -> TrainedModel:
         parameters=_count(getattr(module, "trainable_variables", ())),
         activations=None,
         digest=_digest(sorted(path for path in folder.rglob("*") if path.is_file())),
-        preprocessing=recorded_preprocessing(folder),
+        **_preparing(folder),
         predict=predict,
     )
 
@@ -148,6 +150,14 @@ def _one_shape(tensors: list[Any]) -> tuple[int | None, ...]:
 def _count(variables: Iterable[Any]) -> int | None:
     sizes = [math.prod(variable.shape) for variable in variables]
     return sum(sizes) if sizes else None
+
+
+def _preparing(path: Path) -> dict[str, Any]:
+    recorded = recorded_preprocessing(path)
+    return {
+        "preprocessing": AS_IN_PAPER if recorded is None else recorded,
+        "says_preprocessing": recorded is not None,
+    }
 
 
 def _count_activations(model: keras.Model) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,12 +44,11 @@ def compare_subjects(examinations: Sequence[Examination]) -> list[Examination]:
         examinations: Of a whole cohort.
     """
     medians = _median_spacing(examinations)
-    by_identity: dict[str, list[str]] = {}
-    for each in examinations:
-        if each.identity:
-            by_identity.setdefault(each.identity, []).append(each.name)
+    twins = {"MR": _twins(examinations, "mr_digest"), "CT": _twins(examinations, "ct_digest")}
     return [
-        _with_findings(each, by_identity.get(each.identity or "", []), medians)
+        _with_findings(
+            each, {volume: found.get(each.name, []) for volume, found in twins.items()}, medians
+        )
         for each in examinations
     ]
 
@@ -102,17 +101,9 @@ def folders_left_out(folder: Path, cohort: Cohort) -> list[str]:
     """
     if not folder.is_dir():
         return []
-    taken = {
-        parent
-        for subject in cohort
-        if isinstance(subject, FolderSubject)
-        for parent in (subject.folder, *subject.folder.parents)
-    }
-    others = [
-        path.name
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and path not in taken and not path.name.startswith((".", "overview"))
-    ]
+    own = {subject.folder for subject in cohort if isinstance(subject, FolderSubject)}
+    above = {parent for each in own for parent in each.parents}
+    others = [str(path.relative_to(folder)) for path in _without_subjects(folder, own, above)]
     if not others:
         return []
     more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
@@ -122,15 +113,40 @@ def folders_left_out(folder: Path, cohort: Cohort) -> list[str]:
     ]
 
 
-def _with_findings(each: Examination, twins: Sequence[str], medians: np.ndarray) -> Examination:
+def _without_subjects(folder: Path, own: set[Path], above: set[Path]) -> Iterator[Path]:
+    """Yields the topmost folders in and below which there is no subject."""
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir() or path.name.startswith((".", "overview")) or path in own:
+            continue
+        if path in above:
+            yield from _without_subjects(path, own, above)
+        else:
+            yield path
+
+
+def _twins(examinations: Sequence[Examination], digest: str) -> dict[str, list[str]]:
+    """Returns the names of those that share a volume with each subject."""
+    names: dict[str | None, list[str]] = {None: []}
+    for each in examinations:
+        if getattr(each, digest):
+            names.setdefault(getattr(each, digest), []).append(each.name)
+    return {
+        each.name: [name for name in names[getattr(each, digest)] if name != each.name]
+        for each in examinations
+    }
+
+
+def _with_findings(
+    each: Examination, twins: Mapping[str, Sequence[str]], medians: np.ndarray
+) -> Examination:
     errors = [
         Finding(
             ERROR,
-            f"Subjects must be different patients. {each.name!r} holds the same MR as {twin!r}. "
-            "Take one of them out of the cohort.",
+            f"Subjects must be different patients. {each.name!r} holds the same {volume} as "
+            f"{twin!r}. Take one of them out of the cohort.",
         )
-        for twin in twins
-        if twin != each.name
+        for volume, names in twins.items()
+        for twin in names
     ]
     warnings = []
     if each.spacing_mm:

@@ -60,12 +60,14 @@ class ExaminationStore:
             return None
 
     def write(self, path: Path | None, examination: Examination) -> None:
-        """Keeps an examination; not one whose files cannot be read.
+        """Keeps an examination that found no error.
+
+        An error may be the machine's, such as a package that is missing, and is soon mended.
 
         Raises:
             OSError: If it cannot be written.
         """
-        if path is None:
+        if path is None or examination.errors:
             return
         figures = asdict(examination)
         del figures["thumbnail"]

@@ -6,27 +6,28 @@ whatever can still be read.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
 import nibabel as nib
 import numpy as np
 
 from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.identity import digest_of_volume
 from robmednas_tf.data.intensities import to_hu
 from robmednas_tf.data.pair import require_contrast
 from robmednas_tf.data.subjects import FileSubject, Subject
 from robmednas_tf.examination import suspicions
 from robmednas_tf.examination.outline import cropped_share, ct_outline, dice, mr_outline
-from robmednas_tf.examination.thumbnail import Thumbnail, as_slices, draw_thumbnail
+from robmednas_tf.examination.thumbnail import Thumbnail, draw_thumbnail
 from robmednas_tf.examination.volumes import Findings, Volumes, files_of, pair_of
 
 # Raise it when `examine` measures or judges differently: records made before are then made anew.
-EXAMINATION_VERSION = 1
+EXAMINATION_VERSION = 2
 # Sides of slices, in pixels, that networks are trained on.
 IMAGE_SIZES = (64, 96, 128, 160, 192, 256, 320, 384, 512)
 
 ERROR, WARNING = "error", "warning"
+_MIRRORS = ("foot to head", "front to back", "left to right")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Examination:
         has_mask: Whether there is a file of a body mask.
         mask_dice: Overlap of mask and outline of the CT.
         cropped: Share of the CT's outline that slices of `IMAGE_SIZES` pixels a side would lose.
-        identity: Tells the MR apart from others.
+        mr_digest: Tells the MR apart from others.
+        ct_digest: Tells the CT apart from others.
         thumbnail: A slice from the middle of the body.
     """
 
@@ -85,7 +87,8 @@ class Examination:
     has_mask: bool = False
     mask_dice: float | None = None
     cropped: dict[int, float] = field(default_factory=dict)
-    identity: str | None = None
+    mr_digest: str | None = None
+    ct_digest: str | None = None
     thumbnail: Thumbnail = field(default_factory=Thumbnail)
 
     @property
@@ -169,11 +172,12 @@ def _examine_mr(volumes: Volumes, found: Findings) -> tuple[_Seen | None, dict]:
     mr = volumes.load("mr", found)
     if mr is None:
         return None, {}
-    figures: dict = {"mr_range": (float(mr.min()), float(mr.max())), "identity": _identity(mr)}
+    figures: dict = {"mr_range": (float(mr.min()), float(mr.max()))}
     with found.collecting():
         require_contrast(mr, volumes.named["mr"], volumes.subject)
         grid = _own_grid(*volumes.grids["mr"])
-        slices = as_slices(mr, grid)
+        slices = grid.turn(mr)
+        figures["mr_digest"] = digest_of_volume(slices)
         seen = _Seen(grid, slices, mr_outline(slices, axial_axis=0))
         figures["mr_body_fraction"] = float(seen.outline.mean())
         found.warnings += suspicions.of_mr(slices, seen.outline)
@@ -189,10 +193,11 @@ def _examine_ct(volumes: Volumes, found: Findings) -> tuple[_Seen | None, dict]:
         source = f"CT of subject {volumes.subject!r} ({volumes.named['ct']})"
         low, high = float(values.min()), float(values.max())
         grid = _own_grid(*volumes.grids["ct"])
-        slices = as_slices(to_hu(values, volumes.ct_bias, source), grid)
+        slices = grid.turn(to_hu(values, volumes.ct_bias, source))
         seen = _Seen(grid, slices, ct_outline(slices, axial_axis=0))
         found.warnings += suspicions.of_ct(slices, seen.outline)
         return seen, {
+            "ct_digest": digest_of_volume(slices),
             "ct_range_hu": (low + volumes.ct_bias, high + volumes.ct_bias),
             "body_fraction": float(seen.outline.mean()),
             "cropped": {size: cropped_share(seen.outline, size) for size in IMAGE_SIZES},
@@ -203,7 +208,10 @@ def _examine_ct(volumes: Volumes, found: Findings) -> tuple[_Seen | None, dict]:
 def _compare(mr: _Seen, ct: _Seen, found: Findings) -> dict:
     overlap = dice(mr.outline, ct.outline)
     by_slice = [dice(*planes) for planes in zip(mr.outline, ct.outline, strict=True)]
-    found.warnings += suspicions.of_outlines(overlap, by_slice)
+    mirrored = {
+        way: dice(np.flip(mr.outline, axis), ct.outline) for axis, way in enumerate(_MIRRORS)
+    }
+    found.warnings += suspicions.of_outlines(overlap, by_slice, mirrored)
     return {
         "outline_dice": None if np.isnan(overlap) else overlap,
         "num_differing_slices": len(suspicions.differing_slices(by_slice)),
@@ -214,7 +222,7 @@ def _examine_mask(volumes: Volumes, mr: _Seen | None, ct: _Seen | None, found: F
     values = volumes.load("mask", found)
     if values is None:
         return {}
-    slices = as_slices(values, _own_grid(*volumes.grids["mask"]))
+    slices = _own_grid(*volumes.grids["mask"]).turn(values)
     inside = slices > 0
     if volumes.needs_mask and mr and volumes.share_grid("mask"):
         with found.collecting():
@@ -238,10 +246,3 @@ def _thumbnail(volumes: Volumes, mr: _Seen | None, ct: _Seen | None) -> Thumbnai
 
 def _own_grid(shape: tuple[int, ...], affine: np.ndarray) -> SliceGrid:
     return SliceGrid.of(shape, affine, max(shape))
-
-
-def _identity(mr: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{mr.shape}".encode())
-    for plane in mr:
-        digest.update(plane.tobytes())
-    return digest.hexdigest()

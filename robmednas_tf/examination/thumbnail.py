@@ -8,8 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from skimage.transform import resize
 
-from robmednas_tf.data.grid import SliceGrid
-
 SIZE = 200
 CT_WINDOW_HU = (-1000.0, 1000.0)
 
@@ -38,21 +36,6 @@ class Thumbnail:
     mr_outline: np.ndarray | None = None
     ct_outline: np.ndarray | None = None
     on_one_grid: bool = False
-
-
-def as_slices(volume: np.ndarray, grid: SliceGrid) -> np.ndarray:
-    """Returns a view of a volume as axial slices, neither padded nor cropped.
-
-    Args:
-        volume: `grid.shape`, in file order.
-        grid: The volume's.
-
-    Returns:
-        `(num_slices, rows, columns)`: from inferior to superior, anterior to posterior and right
-        to left.
-    """
-    backwards = tuple(axis for axis, flipped in enumerate(grid.flipped) if flipped)
-    return np.flip(np.transpose(volume, grid.axes), backwards)
 
 
 def middle_of_body(outline: np.ndarray) -> int:

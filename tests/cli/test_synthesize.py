@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import nibabel as nib
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_a_folder_with_a_bad_file_as_a_process(model, mrs, tmp_path):
         "ERROR: 1 of 4 volumes refused: bad.nii.gz (the reasons stand above). "
         f"The others are in {out}."
     ]
-    assert f"Refused: File '{mrs / 'bad.nii.gz'}'" in output
+    assert f"Refused 'bad.nii.gz': File '{mrs / 'bad.nii.gz'}'" in output
     names = {path.name for path in out.glob("*.nii.gz")}
     kinds = ("", "_uncertainty", "_robustness")
     assert names == {f"{name}{kind}.nii.gz" for name in "abc" for kind in kinds}
@@ -214,6 +215,76 @@ def test_subjects_folders_give_subjects_folders(model, tmp_path, write_subject, 
     assert [path.name for path in (tmp_path / "one").glob("*.nii.gz")] == ["synthetic_ct.nii.gz"]
 
 
+def test_volumes_that_are_no_mrs_are_refused_or_said(model, mrs, tmp_path, write_subject, run):
+    subject = write_subject(tmp_path / "one", (16, 15, 4))
+    for role in ("ct", "mask"):
+        (mrs / f"{role}.nii.gz").write_bytes((subject / f"{role}.nii.gz").read_bytes())
+    status, _, error = run(f"--model={model}", f"--input={mrs}", f"--output={tmp_path / 'out'}")
+    assert status == 2
+    assert "must hold MRs alone. Received: ct.nii.gz, mask.nii.gz" in error
+    for role, words in (("ct", "values like a CT's"), ("mask", "as a mask does")):
+        _, said, _ = run(
+            *(f"--model={model}", f"--input={subject / f'{role}.nii.gz'}"),
+            f"--output={tmp_path / 'out'}",
+        )
+        assert words in said
+
+
+def test_a_folder_of_both_kinds_is_refused(model, mrs, tmp_path, write_subject, run):
+    write_subject(mrs / "1BA001", (16, 15, 4))
+    status, _, error = run(f"--model={model}", f"--input={mrs}", f"--output={tmp_path / 'out'}")
+    assert status == 2
+    assert "but not both" in error
+
+
+def test_a_broken_subject_does_not_keep_the_others_waiting(model, tmp_path, write_subject, run):
+    for name in ("a", "b"):
+        write_subject(tmp_path / "set" / name, (16, 15, 4))
+    twin = tmp_path / "set" / "a" / "mr.nii"
+    twin.write_bytes(b"")
+    out = tmp_path / "out"
+    status, said, error = run(f"--model={model}", f"--input={tmp_path / 'set'}", f"--output={out}")
+    assert status == 1
+    assert "Refused 'a'" in said
+    assert "must hold one mr file" in said
+    assert "1 of 2 volumes refused: a " in error
+    assert (out / "b" / "synthetic_ct.nii.gz").is_file()
+
+
+def test_the_truth_beside_an_mr_is_never_replaced(model, tmp_path, write_subject, run):
+    subject = write_subject(tmp_path / "set" / "a", (16, 15, 4))
+    before = (subject / "ct.nii.gz").read_bytes()
+    status, _, error = run(
+        *(f"--model={model}", f"--input={subject / 'mr.nii.gz'}"),
+        *(f"--output={subject / 'ct.nii.gz'}", "--overwrite"),
+    )
+    assert status == 2
+    assert "nor the ct or mask beside an MR" in error
+    assert (subject / "ct.nii.gz").read_bytes() == before
+
+
+def test_other_runs_files_in_flight_are_left_alone(model, mrs, tmp_path, run):
+    # Another program is writing below the folder.
+    other = tmp_path / "out" / "run" / ".partial-abc.checkpoint.npz"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"half")
+    own = tmp_path / "out" / ".partial-xyz.a.nii.gz"
+    own.write_bytes(b"half")
+    flags = (f"--model={model}", f"--input={mrs}", f"--output={tmp_path / 'out'}")
+    assert run(*flags)[0] == 0
+    assert other.is_file()
+    assert not own.exists()
+
+
+def test_a_model_that_does_not_say_how_volumes_are_prepared_is_named(model, mrs, tmp_path, run):
+    network = keras.saving.load_model(model / "model" / "model.keras", compile=False)
+    network.save(tmp_path / "again.keras")
+    flags = (f"--input={mrs / 'a.nii.gz'}", f"--output={tmp_path / 'out'}")
+    _, said, _ = run(f"--model={tmp_path / 'again.keras'}", *flags)
+    assert "again.keras says how its volumes were prepared; taken as z-scored over" in said
+    assert "Note" not in run(f"--model={model}", *flags, "--overwrite")[1]
+
+
 def test_an_ensemble_is_recorded(trained, mrs, tmp_path, run):
     folder, out = trained[0], tmp_path / "out"
     status, said, _ = run(
@@ -233,7 +304,7 @@ def test_an_ensemble_is_recorded(trained, mrs, tmp_path, run):
         (["--input="], "Missing: --input"),
         (["--output="], "Missing: --output"),
         (["--model=absent"], "'absent', which does not exist"),
-        (["--input=absent"], "No such file: 'absent'"),
+        (["--input=absent"], "Nothing is at 'absent'"),
         (["--input=README.md"], "An MR must end in"),
         (["--input=tests"], "Received: none"),
         (["--robustness_map=-1"], "epsilon >= 0"),
@@ -242,13 +313,16 @@ def test_an_ensemble_is_recorded(trained, mrs, tmp_path, run):
         (["--output={mrs}"], "must not replace an input"),
         (["--input={mrs}/a.nii.gz", "--output={mrs}/a.mha"], "Give --output the ending .nii.gz"),
         (["--mask=absent"], "No such file: 'absent'"),
+        (["--ensemble={model}"], "must differ"),
+        (["--output=out.nii.gz"], "must go into a folder"),
+        (["--input={mrs}/a.nii.gz", "--output=out.dcm"], "must be a folder, or end in .nii.gz"),
         (["--mask=README.md"], "must be a folder, too"),
         (["--frobnicate"], "--help"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(arguments, says, model, mrs, tmp_path, run):
     defaults = {"--model": model, "--input": mrs, "--output": tmp_path / "out"}
-    given = [each.format(mrs=mrs) for each in arguments]
+    given = [each.format(mrs=mrs, model=model) for each in arguments]
     named = {each.partition("=")[0] for each in given}
     flags = [f"{name}={value}" for name, value in defaults.items() if name not in named]
     before = {path: path.read_bytes() for path in mrs.iterdir()}

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
+from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.data.preprocessing_record import record_preprocessing, recorded_preprocessing
 
 OTHER = Preprocessing("mask", (1.0, 1.0, 2.5))
@@ -34,7 +34,7 @@ def _outputs(path, mr):
 
 
 def test_a_record_is_read_back_and_the_model_stays_what_it_was(file, model):
-    assert recorded_preprocessing(file) == AS_IN_PAPER
+    assert recorded_preprocessing(file) is None
     mr = np.random.default_rng(0).normal(size=(1, 8, 8, 1)).astype(np.float32)
     before = _outputs(file, mr)
     record_preprocessing(file, OTHER)

@@ -9,8 +9,10 @@ import pytest
 
 from robmednas_tf.data import subjects
 from robmednas_tf.data.grid import SliceGrid
+from robmednas_tf.data.identity import same_patient
 from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.data.resample import Resampling
+from robmednas_tf.data.slice_view import MRVolume, SliceView
 from robmednas_tf.data.subjects import FolderSubject, PhantomSubject
 
 
@@ -86,11 +88,11 @@ def _shifted(shift_mm):
 
 
 @pytest.mark.parametrize("role", ["ct", "mask"])
-def test_grids_at_another_place_are_refused_beyond_a_micrometre(subject, role):
+def test_grids_at_another_place_are_refused_beyond_a_twentieth_of_a_mm(subject, role):
     path = subject.folder / f"{role}.nii.gz"
-    _rewrite(path, _shifted(0.0005))
+    _rewrite(path, _shifted(0.04))
     subject.check()
-    _rewrite(path, _shifted(0.01))
+    _rewrite(path, _shifted(0.06))
     with pytest.raises(ValueError, match=r"share one voxel grid.*mm"):
         subject.check()
 
@@ -145,6 +147,39 @@ def test_identity_follows_the_patient_and_not_the_files(subject):
     (subject.folder / "ct.nii").unlink()
     (subject.folder / "ct.nii.gz").write_bytes(path.read_bytes())
     assert subject.read().identity not in identities
+
+
+@pytest.mark.parametrize("axes", ["LPS", "PSL", "SAR", "LAI"])
+def test_a_patient_whose_axes_are_turned_is_the_same(tmp_path, write_subject, axes):
+    found = [
+        FolderSubject(form, write_subject(tmp_path / form, axes=form)).read().identity
+        for form in ("RAS", axes)
+    ]
+    assert found[0] == found[1]
+
+
+def test_who_shares_the_mr_or_the_ct_is_the_same_patient(subject, tmp_path, write_subject):
+    first = {subject.read().identity: "first"}
+    other = FolderSubject("other", write_subject(tmp_path / "other", seed=9))
+    stranger = other.read().identity
+    assert same_patient(stranger, first) is None
+    for role in ("mr", "ct"):
+        # Another contrast, or another registration.
+        shared = write_subject(tmp_path / role, seed=9)
+        (shared / f"{role}.nii.gz").write_bytes((subject.folder / f"{role}.nii.gz").read_bytes())
+        assert same_patient(FolderSubject(role, shared).read().identity, first) == "first"
+
+
+@pytest.mark.parametrize("zscore", ["volume", "mask"])
+@pytest.mark.parametrize("spacing_mm", [(0.0, 0.0, 0.0), (4.0, 5.0, 8.0), (3.0, 0.0, 2.0)])
+def test_training_sees_what_synthesis_sees(tmp_path, write_subject, zscore, spacing_mm):
+    preprocessing = Preprocessing(zscore, spacing_mm)
+    folder = write_subject(tmp_path / "a", axes="PSL")
+    pair = FolderSubject("a", folder, preprocessing=preprocessing).read()
+    own = FolderSubject("a", folder).read()
+    volume = MRVolume("a", own.mr, own.affine, own.mask > 0)
+    view = SliceView.of(volume, preprocessing, 16)
+    np.testing.assert_array_equal(pair.slices(16)[0][..., 0], view.slices)
 
 
 def test_a_phantoms_identity_does_not_follow_its_grid():
@@ -248,12 +283,15 @@ def test_a_resampled_subject_lies_on_one_new_grid(subject):
     own = subject.read()
     # The file's are 2 x 2.5 x 4 mm.
     pair = _prepared_as(subject, spacing_mm=(1.0, 0.0, 8.0)).read()
-    assert pair.mr.shape == pair.ct.shape == pair.mask.shape == (40, 24, 3)
-    np.testing.assert_allclose(np.linalg.norm(pair.affine[:3, :3], axis=0), (1, 2.5, 8))
+    # Slices, rows and columns, whatever the file's axes.
+    assert pair.mr.shape == pair.ct.shape == pair.mask.shape == (3, 24, 40)
+    np.testing.assert_allclose(np.linalg.norm(pair.affine[:3, :3], axis=0), (8, 2.5, 1))
     way = Resampling.of(own.mr.shape, own.affine, (1.0, 0.0, 8.0))
-    np.testing.assert_array_equal(pair.mr, way.apply(own.mr))
-    np.testing.assert_array_equal(pair.ct, way.apply(own.ct))
-    np.testing.assert_array_equal(pair.mask, way.apply_to_mask(own.mask))
+    grid = SliceGrid.of(way.new_shape, way.new_affine, 1)
+    np.testing.assert_allclose(pair.affine, grid.turn_affine(way.new_affine), atol=1e-9)
+    np.testing.assert_allclose(pair.mr, grid.turn(way.apply(own.mr)), rtol=1e-5)
+    np.testing.assert_allclose(pair.ct, grid.turn(way.apply(own.ct)), rtol=1e-5)
+    np.testing.assert_array_equal(pair.mask, grid.turn(way.apply_to_mask(own.mask)))
     assert set(np.unique(pair.mask)) == {0, 1}
     # The same patient, on whatever grid.
     assert pair.identity == own.identity

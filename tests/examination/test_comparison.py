@@ -6,16 +6,25 @@ from robmednas_tf.examination.subject import Examination
 
 
 def sound(name, **figures):
-    return Examination(name, **{"spacing_mm": (1.0, 1.0, 2.0), "identity": name, **figures})
+    usual = {"spacing_mm": (1.0, 1.0, 2.0), "mr_digest": name, "ct_digest": f"{name}, CT"}
+    return Examination(name, **usual | figures)
 
 
 def test_one_mr_under_two_names_is_an_error_of_both():
     first, second, third = comparison.compare_subjects(
-        [sound("a", identity="x"), sound("b", identity="x"), sound("c")]
+        [sound("a", mr_digest="x"), sound("b", mr_digest="x"), sound("c")]
     )
     assert "same MR as 'b'" in first.errors[0]
     assert "same MR as 'a'" in second.errors[0]
     assert third.findings == ()
+
+
+def test_two_mrs_of_one_ct_are_an_error_of_both():
+    first, second = comparison.compare_subjects(
+        [sound("t1", ct_digest="x"), sound("t2", ct_digest="x")]
+    )
+    assert "'t1' holds the same CT as 't2'" in first.errors[0]
+    assert "'t2' holds the same CT as 't1'" in second.errors[0]
 
 
 def test_a_spacing_far_from_the_median_is_told_of_the_subject_and_of_the_cohort():
@@ -41,3 +50,11 @@ def test_folders_without_a_subject_are_named(cohort_folder):
     (cohort_folder / "1BX000").mkdir()
     (text,) = comparison.folders_left_out(cohort_folder, open_folder(cohort_folder))
     assert ": 1BX000. " in text
+    (cohort_folder / "1BX000").rename(cohort_folder.parent / "1BX000")
+    # Also beside subjects that lie deeper.
+    nested = cohort_folder.parent / "Task1"
+    nested.mkdir()
+    cohort_folder.rename(nested / "brain")
+    (cohort_folder.parent / "1BX000").rename(nested / "brain" / "1BX000")
+    (text,) = comparison.folders_left_out(nested, open_folder(nested))
+    assert ": brain/1BX000. " in text

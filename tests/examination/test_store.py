@@ -68,4 +68,7 @@ def test_what_cannot_be_read_is_not_kept(tmp_path, subject):
     assert store.path(subject) is None
     store.write(None, examine(subject))
     assert store.read(None) is None
+    # Nor what has errors: the next run may have the package or the permission that was missing.
+    (subject.folder / "ct.nii.gz").write_bytes(b"cut short")
+    store.write(tmp_path / "kept" / "a.npz", examine(subject))
     assert list((tmp_path / "kept").iterdir()) == []

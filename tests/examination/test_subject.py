@@ -90,7 +90,7 @@ BROKEN = {
     "HU + 1000": (change("ct", lambda ct: ct + 1000), "--ct_bias=-1000"),
     "CT without contrast": (change("ct", lambda ct: ct * 0), "must be in HU"),
     "CT smaller": (change("ct", lambda ct: ct[:-1]), "ct (19, 24, 18)"),
-    "CT shifted": (change("ct", affine=shifted), "differ by up to 1 mm"),
+    "CT shifted": (change("ct", affine=shifted), "up to 1 mm apart"),
     "mask smaller": (change("mask", lambda mask: mask[:-1]), "mask (19, 24, 18)"),
     "four axes": (change("ct", lambda ct: np.stack([ct, ct], -1)), "one 3-D volume"),
     "flat affine": (change("mr", header=flatten), "invertible affine"),
@@ -124,7 +124,7 @@ STRANGE = {
         "MR reaches 30000",
     ),
     "MR is the CT": (change("mr", lambda mr: np.where(mr < 30, -1000, mr)), "values like HU"),
-    "MR mirrored": (change("mr", lambda mr: np.roll(mr, 6, 0)), "bodies of different outlines"),
+    "MR shifted": (change("mr", lambda mr: np.roll(mr, 6, 0)), "bodies of different outlines"),
     "MR ends": (
         change("mr", lambda mr: np.where(np.arange(18) < 3, mr % 20, mr)),
         "in 3 of 18 slices",

@@ -210,7 +210,7 @@ def test_signatures_are_told(write):
         "float32 `(batch, 96, 96, 1)`",
         f"cropped about its centre to {square(96)} pixels",
         "air (-1000 HU)",
-        "rounded half to even and clipped to int16",
+        "rounded half to even, int16, no lower than -1024 HU",
         "`(HU - 1250) / 2500`",
         "**Not a medical device.**",
         make_training().command,

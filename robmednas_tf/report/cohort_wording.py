@@ -111,8 +111,11 @@ def kind(text: str) -> str:
     """Returns the rule or suspicion alone, without names and numbers."""
     text = re.sub(r"'(?:[^'\\]|\\.)*'|\(.*?\)", "", text)
     text = re.sub(r"\s+of subject\b", "", text)
-    text = re.split(r"[:.;,](?:\s|$)", text, maxsplit=1)[0]
-    text = re.sub(r"-?\b\d[\d.,]*", "\N{HORIZONTAL ELLIPSIS}", text)
+    # The volume's name is not yet what is wrong with it.
+    label = re.match(r"(?:MR|CT|Mask): ", text)
+    start = label.end() if label else 0
+    text = text[:start] + re.split(r"[:.;,](?:\s|$)", text[start:], maxsplit=1)[0]
+    text = re.sub(r"-?\b\d(?!-D)[\d.,]*", "\N{HORIZONTAL ELLIPSIS}", text)
     return " ".join(text.split())
 
 

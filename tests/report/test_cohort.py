@@ -202,6 +202,11 @@ def test_a_strip_without_an_mr_shows_the_ct_alone():
         ("Oblique by 29 degrees: its slices", "Oblique by … degrees"),
         ("MR has negative values, down to -3: it", "MR has negative values"),
         ("The body fills 99.9 % of the CT: air", "The body fills … % of the CT"),
+        (
+            "CT: sform and qform disagree by up to 3 mm; the",
+            "CT: sform and qform disagree by up to … mm",
+        ),
+        ("File '/a' must hold one 3-D volume. Received: x", "File must hold one 3-D volume"),
     ],
 )
 def test_the_kind_of_a_finding_has_no_names_and_numbers(text, kind):

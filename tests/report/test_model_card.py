@@ -213,9 +213,15 @@ def test_signatures_are_told(write):
         "rounded half to even, int16, no lower than -1024 HU",
         "`(HU - 1250) / 2500`",
         "**Not a medical device.**",
-        make_training().command,
     ):
         assert words in card
+
+
+def test_the_command_names_no_folder_of_the_machine(write):
+    command = "python run_train.py '--flagfile=/home/mueller/my runs/flags.cfg'"
+    card = write(dataclasses.replace(make_training(), command=command))
+    assert "python run_train.py --flagfile=flags.cfg" in card
+    assert "mueller" not in card
 
 
 def test_a_searchs_winner_is_told(write, make_report):

@@ -163,6 +163,8 @@ class SearchConfig:
         num_subjects: Subjects of the sub-dataset, parted 4:1:1.
         keep_models: Best trials whose weights stay on disk.
         seed: Seed of everything random in the search.
+        confirm_top: Best trials that are trained again to choose the winner; 0 for none.
+        confirm_seeds: Further trainings of each, with seeds of their own.
 
     Source: paper section 2.2.
     """
@@ -174,10 +176,14 @@ class SearchConfig:
     num_subjects: int
     keep_models: int
     seed: int
+    confirm_top: int
+    confirm_seeds: int
 
     def __post_init__(self) -> None:
         _require_at_least(("num_trials", self.num_trials, 1), ("keep_models", self.keep_models, 1))
         _require_at_least(("num_subjects", self.num_subjects, 3), ("seed", self.seed, 0))
+        _require_at_least(("confirm_top", self.confirm_top, 0))
+        _require_at_least(("confirm_seeds", self.confirm_seeds, 1))
         if self.objective not in OBJECTIVES:
             raise ValueError(
                 f"objective must be one of {sorted(OBJECTIVES)}. Received: {self.objective!r}."

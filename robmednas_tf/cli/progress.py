@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 from robmednas_tf.search.trials import COMPLETED, TrialRecord, best
@@ -58,6 +59,18 @@ class ConsoleProgress:
         self._records = {record.trial_id: record for record in records}
         self._durations: list[float] = []
         self._started = time.monotonic()
+
+    def search_started(self, folder: Path) -> None:
+        """Says what is there already, where a search goes on."""
+        if self._records:
+            done = f"{self._num_completed()} of {self._num_trials} trials are done."
+            self._line.say(f"Going on in {folder}: {done}")
+
+    def search_ended(self) -> None:
+        """Says why there are fewer trials than were asked for, where there are."""
+        if self._num_completed() < self._num_trials:
+            found = f"{self._num_completed()} of {self._num_trials} trials."
+            self._line.say(f"The search space holds no more architectures: {found}")
 
     def trial_started(self, record: TrialRecord) -> None:
         """Says which trial begins."""
@@ -116,13 +129,20 @@ class StepLine:
         num_steps: Steps at most.
         stream: Where to write; changing lines only where it is a terminal.
         steps_stay: Whether each step is said in a pipe too: for steps of minutes.
+        num_done: Steps that an earlier run has done.
     """
 
     def __init__(
-        self, title: str, num_steps: int, stream: TextIO | None = None, steps_stay: bool = False
+        self,
+        title: str,
+        num_steps: int,
+        stream: TextIO | None = None,
+        steps_stay: bool = False,
+        num_done: int = 0,
     ):
         self._line = _Line(stream)
-        self._title, self._num_steps, self._done, self._earlier = title, num_steps, 0, 0
+        self._title, self._num_steps = title, num_steps
+        self._done = self._earlier = num_done
         self._steps_stay = steps_stay
         self._started = time.monotonic()
         if not self._line.is_live:

@@ -33,7 +33,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer(
     "num_trials",
-    16,
+    12,
     "Candidates trained and scored; failed ones do not count. Paper: 200.",
     flag_values=FLAGS,
 )
@@ -98,6 +98,22 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 
+# How the winner is chosen.
+flags.DEFINE_integer(
+    "confirm_top",
+    2,
+    "Best trials that are trained and scored again, with new seeds, at the end: a trial's score is "
+    "one draw, and the best of many is a lucky one. The best mean of the new scores wins. 0 for "
+    "none, as the paper names none; may differ when a search goes on.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "confirm_seeds",
+    3,
+    "Further seeds for each of the --confirm_top trials; may differ when a search goes on.",
+    flag_values=FLAGS,
+)
+
 # How the run is run.
 flags.DEFINE_integer(
     "seed", 0, "Seed of the proposals, the weights and the batches.", flag_values=FLAGS
@@ -109,7 +125,12 @@ flags.DEFINE_float(
     "0: 80 % of the main memory that is free.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("keep_models", 3, "Best trials whose weights stay on disk.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "keep_models",
+    3,
+    "Best trials whose weights stay on disk; at least --confirm_top do.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_bool(
     "onnx",
     False,
@@ -160,6 +181,8 @@ def settings_from_flags() -> SearchSettings:
             num_subjects=FLAGS.num_subjects,
             keep_models=FLAGS.keep_models,
             seed=FLAGS.seed,
+            confirm_top=FLAGS.confirm_top,
+            confirm_seeds=FLAGS.confirm_seeds,
         ),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, patience=0),
         final_training=_final_training(),

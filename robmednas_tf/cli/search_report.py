@@ -19,7 +19,8 @@ from robmednas_tf.evaluation.inference import AttackedInference, evenly_spread_p
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.report.contents import SearchReport
 from robmednas_tf.report.model_card import Making, Part, write_model_card
-from robmednas_tf.report.search import write_figures, write_search_report
+from robmednas_tf.report.search import write_analysis_csv, write_figures, write_search_report
+from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.trials import TrialRecord
 
 
@@ -36,6 +37,7 @@ class SearchedRun:
         records: The trials.
         command: The command line that repeats the run.
         fault: Why the search has stopped before its end, if it has.
+        confirmation: Of the best trials; None where none was trained again.
     """
 
     settings: SearchSettings
@@ -46,6 +48,7 @@ class SearchedRun:
     records: Sequence[TrialRecord]
     command: str
     fault: str | None
+    confirmation: Confirmation | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Winner:
 
 
 def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> None:
-    """Writes `report.html`, the figures, and the model's card beside the model.
+    """Writes `report.html`, the figures, `analysis.csv`, and the model's card beside the model.
 
     Args:
         folder: The run's.
@@ -83,7 +86,8 @@ def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> None:
         direction=OBJECTIVES[objective],
         image_size=run.settings.data.image_size,
         epsilon=run.settings.search.epsilon,
-        seconds=sum(record.seconds or 0 for record in run.records),
+        seconds=_seconds(run),
+        confirmation=run.confirmation,
         command=run.command,
         settings=read_flags(folder),
         notes=_notes(run, winner),
@@ -91,8 +95,14 @@ def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> None:
     )
     write_search_report(folder / "report.html", report)
     write_figures(folder / "figures", report)
+    write_analysis_csv(folder / "analysis.csv", report)
     if winner is not None:
         write_model_card(folder / "best_model", report, _making(run, winner))
+
+
+def _seconds(run: SearchedRun) -> float:
+    trials = sum(record.seconds or 0 for record in run.records)
+    return trials + (run.confirmation.seconds if run.confirmation else 0)
 
 
 def _found(run: SearchedRun, winner: Winner | None) -> dict[str, Any]:
@@ -146,8 +156,12 @@ def _parts(subjects: PreparedCohort, is_anew: bool) -> list[Part]:
 
 
 def _notes(run: SearchedRun, winner: Winner | None) -> list[str]:
+    if run.confirmation is None or run.confirmation.is_decided_by_first_scores:
+        chosen = "by its score"
+    else:
+        chosen = "by further scores"
     return [
-        "The winner was chosen by its score on the search's test subjects, so its figures "
+        f"The winner was chosen {chosen} on the search's test subjects, so its figures "
         "there are better than it is; those on the held-out subjects are fair.",
         *_remarks(run, winner),
     ]

@@ -12,12 +12,16 @@ from typing import Any
 import keras
 
 from robmednas_tf.cli.progress import StepLine
+from robmednas_tf.cli.search_confirm import outcome_line
 from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.hypermodel import UNetHyperModel
+from robmednas_tf.search.trials import TrialRecord
+from robmednas_tf.search.tuner import SearchTuner
 
 _MADE = "training.json"
 
@@ -80,6 +84,32 @@ def final_model(
     for path in folder.glob("checkpoint-*.npz"):
         path.unlink()
     return FinalModel(model, note, history)
+
+
+def trial_model(tuner: SearchTuner, trial: TrialRecord) -> keras.Model:
+    """Returns a trial's network with the weights it was scored with."""
+    if tuner.weights_path(trial.trial_id).is_file():
+        return tuner.load_model(tuner.oracle.trials[trial.trial_id])
+    # Dropped when fewer trials were to be confirmed. The trial's seed gives them again.
+    architecture = Architecture.from_dict(trial.details["architecture"])
+    model = tuner.hypermodel.build_architecture(architecture)
+    tuner.hypermodel.train(model, architecture)
+    return model
+
+
+def tell_result(
+    folder: Path, objective: str, winner: TrialRecord, confirmation: Confirmation | None
+) -> None:
+    """Says which trial won, by what, and where to look."""
+    lines = [f"Best trial {winner.trial_id}: {objective} {winner.score:.4f}"]
+    if confirmation is not None:
+        lines.append(outcome_line(confirmation, objective))
+    lines += [
+        f"Report:  {folder / 'report.html'}",
+        f"Model:   {folder / 'best_model'}",
+        f"Curves:  tensorboard --logdir {folder / 'tensorboard'}",
+    ]
+    print("\n".join(lines), flush=True)
 
 
 def _train(

@@ -10,23 +10,25 @@ import keras_tuner
 
 from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import search_flags
-from robmednas_tf.cli.environment import available_memory_gb
 from robmednas_tf.cli.progress import ConsoleProgress
 from robmednas_tf.cli.run_record import write_record
+from robmednas_tf.cli.search_confirm import confirm
 from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_report import SearchedRun, Winner, write_report
-from robmednas_tf.cli.search_result import FinalModel, final_model
+from robmednas_tf.cli.search_result import FinalModel, final_model, tell_result, trial_model
 from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.split import Split
 from robmednas_tf.files import write_text
+from robmednas_tf.machine import available_memory_gb
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
 from robmednas_tf.report.model_card import mr_in_words
 from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.trials_csv import write_trials_csv
+from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.identity import read_identity
@@ -54,6 +56,7 @@ class SearchRun:
         self.command = command
         self.folder = settings.output_dir
         self.fault: str | None = None
+        self.confirmation: Confirmation | None = None
         self.direction = OBJECTIVES[settings.search.objective]
 
     def run(self) -> None:
@@ -66,6 +69,7 @@ class SearchRun:
             self._write_record()
         try:
             self._search()
+            self.confirmation = self._confirm()
         except OSError:
             # The folder cannot be written to: there is no finishing either.
             raise
@@ -150,30 +154,30 @@ class SearchRun:
             self.direction,
             self.oracle.records(),
         )
-        if self.oracle.records():
-            done = self.oracle.ledger.num_completed
-            print(
-                f"Going on in {self.folder}: {done} of {search.num_trials} trials are done.",
-                flush=True,
-            )
+        progress.search_started(self.folder)
         self.tuner = SearchTuner(
             self.oracle,
             hypermodel,
             self.folder,
-            search.keep_models,
+            # Any candidate of the confirmation may win.
+            max(search.keep_models, search.confirm_top),
             progress,
             panel_image,
             self._write_trials,
         )
         self.tuner.search()
         self._write_trials(self.oracle.records())
-        done = self.oracle.ledger.num_completed
-        if done < search.num_trials:
-            print(
-                f"The search space holds no more architectures: {done} of {search.num_trials} "
-                "trials.",
-                flush=True,
-            )
+        progress.search_ended()
+
+    def _confirm(self) -> Confirmation | None:
+        return confirm(
+            self.folder,
+            self.settings.search,
+            self.direction,
+            self.oracle.records(),
+            self.tuner.hypermodel,
+            self._identity(),
+        )
 
     def _hypermodel(self, training: TrainingConfig, data: SearchData) -> UNetHyperModel:
         return UNetHyperModel(
@@ -195,13 +199,15 @@ class SearchRun:
             self.fault = self.fault or "No trial could be scored; trials.csv has the reasons."
             return
         winner, final = winners[0], self.settings.final_training
+        if self.confirmation is not None:
+            winner = self.confirmation.winner.trial
         architecture = Architecture.from_dict(winner.details["architecture"])
         write_text(self.folder / "best_architecture.json", architecture.to_json() + "\n")
         result = final_model(
             self.folder / "best_model",
             architecture,
             self._hypermodel(final, self.subjects.final) if final else None,
-            lambda: self.tuner.load_model(self.oracle.trials[winner.trial_id]),
+            lambda: trial_model(self.tuner, winner),
             {
                 "search": self._identity(),
                 "seed": self.settings.search.seed,
@@ -215,13 +221,7 @@ class SearchRun:
             words = mr_in_words(self.settings.data.preprocessing)
             export_onnx(result.model, self.folder / "best_model", words)
         self._report(winner, result)
-        print(
-            f"Best trial {winner.trial_id}: {self.settings.search.objective} {winner.score:.4f}\n"
-            f"Report:  {self.folder / 'report.html'}\n"
-            f"Model:   {self.folder / 'best_model'}\n"
-            f"Curves:  tensorboard --logdir {self.folder / 'tensorboard'}",
-            flush=True,
-        )
+        tell_result(self.folder, self.settings.search.objective, winner, self.confirmation)
 
     def _report(self, winner: TrialRecord | None = None, result: FinalModel | None = None) -> None:
         search = SearchedRun(
@@ -233,6 +233,7 @@ class SearchRun:
             self.oracle.records(),
             self.command,
             self.fault,
+            self.confirmation,
         )
         won = Winner(winner, result) if winner is not None and result is not None else None
         write_report(self.folder, search, won)

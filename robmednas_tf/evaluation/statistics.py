@@ -67,6 +67,24 @@ def summarize_values(values: Sequence[float]) -> Summary:
         )
 
 
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Returns the interval of a mean by Student's t, as of values that scatter normally.
+
+    Args:
+        values: Defined and independent of one another.
+        level: Its coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end; NaN with fewer than two values.
+    """
+    summary = summarize_values(values)
+    if summary.num_defined < 2:
+        return math.nan, math.nan
+    quantile = float(scipy.stats.t.ppf((1 + level) / 2, summary.num_defined - 1))
+    half = quantile * summary.sd / math.sqrt(summary.num_defined)
+    return summary.mean - half, summary.mean + half
+
+
 def compare_paired(
     values: Sequence[float], baseline: Sequence[float], num_comparisons: int
 ) -> Comparison:

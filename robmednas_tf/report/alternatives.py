@@ -74,4 +74,4 @@ def _best(report: SearchReport) -> str:
     if report.best is None:
         return "There is no best."
     score = wording.metric(report.objective, score_of(report.best))
-    return f"The best is trial {report.best.trial_id} with {score}."
+    return f"The {wording.best_word(report)} is trial {report.best.trial_id} with {score}."

@@ -6,11 +6,14 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from robmednas_tf.config import OBJECTIVES
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.analysis import Analysis, analyse
+from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
 
 
@@ -60,15 +63,17 @@ class SearchReport:
         architecture: The winner's; None where no trial was scored.
         image_size: Pixels a side of a slice.
         epsilon: L-infinity size of the attack that scored, in z-score units.
-        seconds: How long the trials took, each by its last attempt.
+        seconds: How long trials and repeats took, each by its last attempt.
         command: The command line that repeats the run.
         settings: Flags and their values.
         scores: Groups of subjects, the one to be believed most (the held-out one) last.
         panels: Slices to show.
         notes: Limits of this very run, a sentence or two each.
+        confirmation: Of the best trials; None where none was trained again.
 
     Raises:
-        ValueError: If objective and direction disagree, or the best trial is not a scored one.
+        ValueError: If objective and direction disagree, or the best trial is not a scored one, or
+            not the confirmation's.
     """
 
     cohort: str
@@ -86,6 +91,7 @@ class SearchReport:
     scores: Sequence[ScoreGroup] = ()
     panels: Sequence[Panel] = ()
     notes: Sequence[str] = ()
+    confirmation: Confirmation | None = None
 
     def __post_init__(self) -> None:
         if OBJECTIVES.get(self.objective) != self.direction:
@@ -97,6 +103,11 @@ class SearchReport:
             raise ValueError(
                 "A report's best trial must be one of its completed trials. "
                 f"Received: {self.best_trial_id!r}."
+            )
+        if self.confirmation and self.confirmation.winner.trial.trial_id != self.best_trial_id:
+            raise ValueError(
+                "A report's best trial must be the confirmation's winner. Received: "
+                f"{self.best_trial_id!r}, not {self.confirmation.winner.trial.trial_id!r}."
             )
 
     @property
@@ -122,6 +133,11 @@ class SearchReport:
         """Median over the completed trials; NaN without any."""
         scores = [score_of(record) for record in self.scored]
         return statistics.median(scores) if scores else math.nan
+
+    @cached_property
+    def analysis(self) -> Analysis | None:
+        """What the trials teach; None where there is too little to learn from."""
+        return analyse(self.records, self.objective, self.direction)
 
     @property
     def region(self) -> str:

@@ -86,10 +86,7 @@ class _Sketch:
         self._line_label(bottom, f"{self.grid(depth)}, {_channels(filters)}")
 
     def draw_legend(self) -> None:
-        texts = [
-            f"A{place + 1}: " + ", ".join(_layer_name(*layer) for layer in branch)
-            for place, branch in enumerate(BRANCHES)
-        ]
+        texts = [branch_name(place) for place in range(len(BRANCHES))]
         columns = (_LEFT, _WIDTH / 2 + 0.1)
         for place, text in enumerate(texts):
             y = 0.36 - 0.19 * (place // 2)
@@ -209,6 +206,11 @@ class _Sketch:
             bbox=box,
             zorder=5,
         )
+
+
+def branch_name(place: int) -> str:
+    """Returns a branch with its layers, such as "A2: 1 × 1, 3 × 3"; `place` counts from 0."""
+    return f"A{place + 1}: " + ", ".join(_layer_name(*layer) for layer in BRANCHES[place])
 
 
 def _channels(number: int) -> str:

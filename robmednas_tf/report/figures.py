@@ -61,7 +61,7 @@ def search_curve(report: SearchReport) -> Figure:
     last = max((record.number for record in report.records), default=0)
     axes.set_xlim(-0.6 - 0.01 * last, last + 0.6 + 0.01 * last)
     if report.best is not None:
-        label_best(axes, report.best, report.best.number, score_of(report.best), _side(report))
+        _label_best(axes, report, report.best.number, score_of(report.best), _side(report))
     else:
         say_empty(axes, "No trial was scored.")
     if report.scored or report.failed:
@@ -104,7 +104,7 @@ def clean_vs_adversarial(report: SearchReport) -> Figure:
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     if report.best in shown:
         place = shown.index(report.best)
-        label_best(axes, report.best, clean[place], attacked[place])
+        _label_best(axes, report, clean[place], attacked[place])
     return figure
 
 
@@ -137,9 +137,14 @@ def score_vs_parameters(report: SearchReport) -> Figure:
     scatter_by_depth(axes, shown, parameters, scores)
     if report.best in shown:
         best_parameters = number_of(report.best, "parameters")
-        label_best(axes, report.best, best_parameters, score_of(report.best), _side(report))
+        _label_best(axes, report, best_parameters, score_of(report.best), _side(report))
     _legend(figure, 3)
     return figure
+
+
+def _label_best(axes: Axes, report: SearchReport, x: float, y: float, y_side: int = 1) -> None:
+    if report.best is not None:
+        label_best(axes, report.best, x, y, y_side, wording.best_word(report))
 
 
 def _legend(figure: Figure, num_columns: int) -> None:

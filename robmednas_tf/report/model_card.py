@@ -6,6 +6,7 @@ Source: Mitchell et al. 2019, Model Cards for Model Reporting.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from robmednas_tf.files import write_text
 from robmednas_tf.onnx_export import ONNX_FILE
 from robmednas_tf.report import model_card_tables as tables
 from robmednas_tf.report import wording
+from robmednas_tf.report.confirmation import confirmation_in_short
 from robmednas_tf.report.contents import SearchReport
 from robmednas_tf.report.markdown import escape_markdown, markdown_table
 from robmednas_tf.report.model_card_contents import Making, Part
@@ -49,6 +51,7 @@ def write_model_card(folder: Path, report: TrainingReport | SearchReport, making
         report=report,
         making=making,
         objective=objective and wording.objective_phrase(objective),
+        confirmation=confirmation_in_short(report) if isinstance(report, SearchReport) else "",
         attack=wording.attack_phrase(report.epsilon),
         size=report.image_size,
         network=tables.network_rows(report, report.architecture),
@@ -60,11 +63,21 @@ def write_model_card(folder: Path, report: TrainingReport | SearchReport, making
         is_resampled=any(making.preprocessing.spacing_mm),
         remarks=[_without_names(text, report.subjects) for text in making.remarks],
         has_onnx=(folder / ONNX_FILE).is_file(),
+        command=_without_folder(report.command),
         versions={name: text for name, text in making.versions.items() if text},
         air_hu=f"{AIR_HU:g}",
         normalised=tables.NORMALISED,
     )
     write_text(folder / CARD_FILE, text)
+
+
+def _without_folder(command: str) -> str:
+    # The card travels with the model; where it was made is nobody's business.
+    parts = [
+        f"--flagfile={Path(part).name}" if part.startswith("--flagfile=") else part
+        for part in shlex.split(command)
+    ]
+    return shlex.join(parts)
 
 
 def mr_in_words(preprocessing: Preprocessing) -> str:

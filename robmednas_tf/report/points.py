@@ -65,15 +65,26 @@ def scatter_by_parameters(
     bar.outline.set_visible(False)
 
 
-def label_best(axes: Axes, best: TrialRecord, x: float, y: float, y_side: int = 1) -> None:
-    """Rings the best trial and writes its name above (`y_side` 1) or below (-1) it."""
+def label_best(
+    axes: Axes, best: TrialRecord, x: float, y: float, y_side: int = 1, word: str = "best"
+) -> None:
+    """Rings the best trial and writes its name above (`y_side` 1) or below (-1) it.
+
+    Args:
+        axes: Where the point is drawn.
+        best: The trial.
+        x: Its place.
+        y: Its place.
+        y_side: On which side its name stands.
+        word: What stands before the name.
+    """
     axes.scatter([x], [y], s=130, facecolors="none", edgecolors=INK, linewidths=1.3, zorder=5)
     # Beyond the best score no point can lie under the label.
     axes.margins(y=0.14)
     axes.autoscale_view()
     across = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[0]
     axes.annotate(
-        f"best: trial {best.trial_id}",
+        f"{word}: trial {best.trial_id}",
         (x, y),
         (0, 10 * y_side),
         textcoords="offset points",

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from robmednas_tf.report import alternatives, tables, wording
+from robmednas_tf.report.analysis import analysis_section, drawn_analysis, write_analysis_csv
+from robmednas_tf.report.confirmation import (
+    confirmation_failures,
+    confirmation_table,
+    confirmation_text,
+)
+from robmednas_tf.report.confirmation_figure import drawn_confirmation
 from robmednas_tf.report.contents import ScoreGroup, ScoreRow, SearchReport
 from robmednas_tf.report.figures import clean_vs_adversarial, score_vs_parameters, search_curve
 from robmednas_tf.report.network import drawn_architecture, drawn_panels
@@ -18,6 +26,7 @@ __all__ = [
     "ScoreRow",
     "SearchReport",
     "panel_image",
+    "write_analysis_csv",
     "write_figures",
     "write_search_report",
     "write_trials_csv",
@@ -42,6 +51,8 @@ def write_search_report(path: Path, report: SearchReport) -> None:
         key_figures=tables.key_figures(report),
         score_tables=tables.score_tables(report.scores),
         architecture_table=report.architecture and tables.architecture_table(report.architecture),
+        confirmation=_confirmation(report),
+        analysis=analysis_section(report),
         scored_trials=tables.scored_trials(report),
         unscored_trials=tables.unscored_trials(report),
         subjects_table=tables.subjects_table(report.subjects),
@@ -60,9 +71,19 @@ def write_figures(folder: Path, report: SearchReport) -> list[Path]:
 
     Returns:
         The files: `search_curve`, `clean_vs_adversarial`, `score_vs_parameters`, and, where there
-        is one to draw, `architecture` and `panels`.
+        is one to draw, those of the analysis, `confirmation`, `architecture` and `panels`.
     """
     return write_drawn(folder, _figures(report))
+
+
+def _confirmation(report: SearchReport) -> dict[str, Any] | None:
+    if report.confirmation is None:
+        return None
+    return {
+        "text": confirmation_text(report, report.confirmation),
+        "table": confirmation_table(report, report.confirmation),
+        "failures": confirmation_failures(report.confirmation),
+    }
 
 
 def _figures(report: SearchReport) -> Iterator[Drawn]:
@@ -77,6 +98,9 @@ def _figures(report: SearchReport) -> Iterator[Drawn]:
         score_vs_parameters(report),
         alternatives.of_score_vs_parameters(report),
     )
+    yield from drawn_analysis(report)
+    if report.confirmation is not None:
+        yield drawn_confirmation(report, report.confirmation)
     if report.architecture is not None:
         yield drawn_architecture(report.architecture, report.image_size)
     if report.panels:

@@ -169,14 +169,13 @@ def subjects_table(subjects: Mapping[str, Sequence[str]]) -> Table:
 
 def key_figures(report: SearchReport) -> list[tuple[str, str, str]]:
     """Returns the figures to see first: label, value and a remark."""
-    trial, label = report.best, wording.metric_label(report.objective)
-    figures = []
+    trial, figures = report.best, []
     if trial is not None:
         clean = trial.metrics.get("clean_dice", math.nan)
         flops = wording.count(number_of(trial, "flops"))
         figures = [
             ("Best trial", trial.trial_id, f"depth {wording.number(number_of(trial, 'depth'), 0)}"),
-            ("Its score", wording.metric(report.objective, score_of(trial)), label),
+            _score_figure(report, wording.metric(report.objective, score_of(trial))),
             ("Its clean Dice", wording.number(clean, 3), "mean of four regions"),
             ("Its parameters", wording.count(number_of(trial, "parameters")), f"{flops} FLOPs"),
         ]
@@ -185,6 +184,14 @@ def key_figures(report: SearchReport) -> list[tuple[str, str, str]]:
     figures.append(("Trials scored", str(len(report.scored)), remark))
     figures.append(("Time", wording.duration(report.seconds), "the whole search"))
     return figures
+
+
+def _score_figure(report: SearchReport, first: str) -> tuple[str, str, str]:
+    if report.confirmation is None or not report.confirmation.winner.scores:
+        return "Its score", first, wording.metric_label(report.objective)
+    winner = report.confirmation.winner
+    remark = f"of {wording.plural(len(winner.scores), 'new seed')}; {first} at first"
+    return "Its mean score", wording.metric(report.objective, winner.mean), remark
 
 
 def blocks_in_short(architecture: Architecture | None, between: str = " / ") -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.report.contents import ScoreGroup, SearchReport, score_of
+from robmednas_tf.search.confirmation import Confirmation
 
 UNDEFINED = "\N{EN DASH}"
 UNMEASURED = "n/a"
@@ -96,6 +97,11 @@ def attack_phrase(epsilon: float) -> str:
     )
 
 
+def best_word(report: SearchReport) -> str:
+    """Returns what the best trial is called where its first score need not be the best."""
+    return "winner" if report.confirmation is not None else "best"
+
+
 def summary(report: SearchReport) -> str:
     """Returns the search and what came of it in one paragraph."""
     sentences = [_what_was_done(report), attack_phrase(report.epsilon), _what_was_found(report)]
@@ -146,11 +152,28 @@ def _what_was_found(report: SearchReport) -> str:
             )
         return found
     score = metric(report.objective, score_of(best))
+    if report.confirmation is not None and not report.confirmation.is_decided_by_first_scores:
+        return _what_was_confirmed(report, report.confirmation)
     if len(report.scored) == 1:
         return f"The one that gave a score, trial {best.trial_id}, reached {score}."
     return (
         f"The best of the {len(report.scored)} that gave a score, trial {best.trial_id}, reached "
         f"{score}; the median is {metric(report.objective, report.median_score)}."
+    )
+
+
+def _what_was_confirmed(report: SearchReport, confirmation: Confirmation) -> str:
+    winner = confirmation.winner
+    mean, first, median = (
+        metric(report.objective, value)
+        for value in (winner.mean, winner.first_score, report.median_score)
+    )
+    num_candidates = len(confirmation.candidates)
+    again = f"the {num_candidates} best were" if num_candidates > 1 else "the best one was"
+    return (
+        f"Of the {len(report.scored)} that gave a score (median {median}), {again} trained again "
+        f"with {plural(confirmation.num_repeats, 'new seed')}: trial {winner.trial.trial_id} has "
+        f"won with a mean of {mean}, its first score being {first}."
     )
 
 

@@ -6,14 +6,13 @@ which only work together are modelled together, and conditional ones among their
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
+from robmednas_tf.search.quiet import quiet_optuna
 from robmednas_tf.search.sampling import Values, random_stream, walk
 from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord
 
@@ -52,7 +51,7 @@ def tpe_values(
     import optuna
 
     sampler_seed = int(random_stream(seed, number, salt).generate_state(1)[0])
-    with _quiet():
+    with quiet_optuna():
         study = optuna.create_study(
             direction="maximize" if direction == "max" else "minimize",
             sampler=optuna.samplers.TPESampler(
@@ -136,17 +135,3 @@ def _share(hyperparameter: Any, value: Any) -> float:
 def _name(hyperparameter: Any, place: int) -> str:
     # Names may repeat under different conditions, with other choices; places do not.
     return f"{place}/{hyperparameter.name}"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    import optuna
-
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

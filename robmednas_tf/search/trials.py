@@ -80,7 +80,7 @@ class TrialRecord:
     def to_dict(self) -> dict[str, Any]:
         """Returns the record as a JSON-ready dictionary; NaN becomes None."""
         values = dataclasses.asdict(self)
-        return {**values, **{name: _sayable(values[name]) for name in ("metrics", "details")}}
+        return {**values, **{name: sayable(values[name]) for name in ("metrics", "details")}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrialRecord:
@@ -167,12 +167,12 @@ def _require_types(record: TrialRecord, expected: type, *names: str) -> None:
             raise TypeError(f"a trial's {name} must be of type {expected.__name__}, not {value!r}.")
 
 
-def _sayable(value: Any) -> Any:
-    # JSON has no words for NaN and infinity; `float` reads the text of an infinity back.
+def sayable(value: Any) -> Any:
+    """Returns a value as JSON can say it: NaN as None, infinity as a text that `float` reads."""
     if isinstance(value, dict):
-        return {key: _sayable(each) for key, each in value.items()}
+        return {key: sayable(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_sayable(each) for each in value]
+        return [sayable(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

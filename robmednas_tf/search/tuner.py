@@ -30,6 +30,11 @@ kt_config.DEBUG = False
 class RunFolderError(keras_tuner.errors.FatalError, OSError):
     """The run's folder cannot be written to; no candidate is at fault, and the search ends."""
 
+    @classmethod
+    def of(cls, folder: Path, error: OSError) -> RunFolderError:
+        """Returns the error that says which folder, why, and what to do."""
+        return cls(f"Files cannot be written into {str(folder)!r}: {error}. Free space there")
+
 
 class SearchProgress(Protocol):
     """What a tuner tells of its work while it goes on."""
@@ -117,9 +122,7 @@ class SearchTuner(keras_tuner.Tuner):
         except OSError as error:
             # The disk is at fault, not the candidate, whose turn comes again.
             self.oracle.release(trial.trial_id)
-            raise RunFolderError(
-                f"Files cannot be written into {str(self.folder)!r}: {error}. Free space there"
-            ) from error
+            raise RunFolderError.of(self.folder, error) from error
 
     def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records the trial, drops the weights that are no longer among the best."""

@@ -17,6 +17,7 @@ from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.models.architecture import PATTERNS, Architecture, Block
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.report.search import ScoreGroup, ScoreRow, SearchReport
+from robmednas_tf.search import importance
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord, best, id_of
 
 EPSILON = 0.2
@@ -150,6 +151,14 @@ def make_groups(empty_region: str = "") -> list[ScoreGroup]:
         ]
         groups.append(ScoreGroup(title, use, [subject], rows))
     return groups
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_resamples():
+    """Importance from few resamples: enough to be drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importance, "NUM_RESAMPLES", 10)
+        yield
 
 
 @pytest.fixture(scope="session")

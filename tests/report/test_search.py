@@ -13,7 +13,16 @@ from robmednas_tf.search.trials import FAILED
 from .conftest import make_groups, make_panel, make_record, metrics_at, random_architecture
 from .pages import Page, check_figures, read_page
 
-FIGURES = ["search_curve", "clean_vs_adversarial", "score_vs_parameters", "architecture", "panels"]
+FIGURES = [
+    "search_curve",
+    "clean_vs_adversarial",
+    "score_vs_parameters",
+    "importance",
+    "scores_by_level",
+    "robustness_vs_size",
+    "architecture",
+    "panels",
+]
 
 
 def _write(folder, report) -> Page:
@@ -32,7 +41,7 @@ def full(tmp_path_factory, make_report):
 
 def test_page_tells_the_search(full):
     report, _, page = full
-    assert len(page.images) == 5
+    assert len(page.images) == 8
     assert (
         "40 U-Net architectures for MR-to-CT synthesis were each trained on 4 subjects" in page.text
     )
@@ -53,6 +62,7 @@ def test_sections_come_in_their_order(full):
         "scores",
         "curve",
         "trade-offs",
+        "analysis",
         "slices",
         "best",
         "trials",
@@ -199,7 +209,7 @@ def test_same_values_same_bytes(tmp_path, make_report, full):
     write_search_report(tmp_path / "report.html", again)
     write_figures(tmp_path / "figures", again)
     written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) == 11
+    assert len(written) == 17
     for path in written:
         assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
 

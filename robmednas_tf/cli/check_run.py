@@ -12,8 +12,8 @@ from robmednas_tf.cli.progress import StepLine
 from robmednas_tf.cli.run_record import read_flags
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
-from robmednas_tf.data.file_digests import FileDigests
-from robmednas_tf.data.subjects import Subject, digest_of_file
+from robmednas_tf.data.file_digests import FileDigests, digest_of_file
+from robmednas_tf.data.subjects import Subject
 from robmednas_tf.examination.comparison import cohort_warnings, compare_subjects, folders_left_out
 from robmednas_tf.examination.store import ExaminationStore
 from robmednas_tf.examination.subject import Examination, examine

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robmednas_tf.cli.synthesize_jobs import Job
-from robmednas_tf.data.subjects import digest_of_file
+from robmednas_tf.data.file_digests import digest_of_file
 from robmednas_tf.files import locked_folder, make_folder, remove_leftovers_of, write_json
 from robmednas_tf.version import __version__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -65,6 +66,15 @@ def _stamp(path: Path) -> list[int]:
     # these.
     status = path.stat()
     return [*stamp_of(path), status.st_ctime_ns, status.st_ino]
+
+
+def digest_of_file(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def stamp_of(path: Path) -> list[int]:

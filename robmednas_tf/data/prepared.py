@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from robmednas_tf.data.file_digests import FileDigests, stamp_of
+from robmednas_tf.data.file_digests import FileDigests, digest_of_file, stamp_of
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.pair import Pair
-from robmednas_tf.data.subjects import Subject, digest_of_file
+from robmednas_tf.data.subjects import Subject
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
 

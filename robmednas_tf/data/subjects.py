@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from robmednas_tf.data.file_digests import digest_of_file
 from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.identity import identity_of
 from robmednas_tf.data.intensities import to_hu
@@ -51,15 +52,6 @@ class Subject(Protocol):
         Args:
             of_file: Gives the SHA-256 of a file's bytes.
         """
-
-
-def digest_of_file(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from robmednas_tf.data.file_digests import FileDigests
-from robmednas_tf.data.subjects import digest_of_file
+from robmednas_tf.data.file_digests import FileDigests, digest_of_file
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from robmednas_tf.data.subjects import FolderSubject, digest_of_file
+from robmednas_tf.data.file_digests import digest_of_file
+from robmednas_tf.data.subjects import FolderSubject
 from robmednas_tf.examination.store import ExaminationStore
 from robmednas_tf.examination.subject import Finding, examine
 

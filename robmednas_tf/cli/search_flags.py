@@ -109,7 +109,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer(
     "confirm_seeds",
-    3,
+    2,
     "Further seeds for each of the --confirm_top trials; may differ when a search goes on.",
     flag_values=FLAGS,
 )

@@ -50,7 +50,7 @@ VOLUMES = {
     "infinity": ("ct", infinite, ("infin",)),
     "constant": ("mr", lambda data, affine: (np.full_like(data, 7), affine), ("constant",)),
     "shapes": ("ct", lambda data, affine: (data[..., :-1], affine), ("one voxel grid", "Resample")),
-    "affines": ("ct", moved, ("one voxel grid", "affine")),
+    "affines": ("ct", moved, ("one voxel grid", "corners")),
     "4-D": ("mr", lambda data, affine: (np.stack([data, data], -1), affine), ("3-D",)),
     "offset": ("ct", lambda data, affine: (data + 1000, affine), ("HU", "--ct_bias=-1000")),
     "scaled": ("ct", lambda data, affine: (data / 5000, affine), ("HU",)),

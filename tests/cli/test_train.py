@@ -57,7 +57,8 @@ def test_the_card_tells_the_training_and_names_no_subject(trained):
         attacked = "its FGSM version, epsilon 0.2, with probability 0.5"
         assert (attacked in rows["Adversarial training"][0]) == (name == "adversarial")
         assert "learning rate 0.01" in rows["Optimiser"][0]
-        assert f"--flagfile={folder / 'flags.cfg'}" in card
+        assert "run_train.py --flagfile=flags.cfg" in card
+        assert str(folder) not in card
         assert "made-up heads" in card
         assert "phantom_0" not in card.replace("\\", "")
         # Its clean Dice is that of the epoch kept, which the training has measured itself.

@@ -126,7 +126,7 @@ class SynthesizeRun:
             )
         mask, mask_affine = read_volume(job.mask, job.name)
         grids = (mr.shape, affine), (mask.shape, mask_affine)
-        require_grid_of_mr(job.name, "mask", *grids)
+        require_grid_of_mr(job.name, "mask", job.mask, *grids)
         require_contrast(mr[mask > 0], job.mr, job.name, "inside the body mask")
         return MRVolume(job.name, mr, affine, mask > 0)
 

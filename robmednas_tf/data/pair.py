@@ -114,6 +114,7 @@ def corner_distance_mm(shape: tuple[int, ...], first: np.ndarray, second: np.nda
 def require_grid_of_mr(
     subject: str,
     role: str,
+    path: Path,
     mr: tuple[tuple[int, ...], np.ndarray],
     other: tuple[tuple[int, ...], np.ndarray],
 ) -> None:
@@ -122,6 +123,7 @@ def require_grid_of_mr(
     Args:
         subject: The subject's name.
         role: "ct" or "mask".
+        path: The volume's file.
         mr: Shape and affine of the MR, as from `read_header`.
         other: The same of the volume.
 
@@ -137,6 +139,6 @@ def require_grid_of_mr(
     else:
         return
     raise ValueError(
-        f"MR and {name} of subject {subject!r} must share one voxel grid. "
+        f"MR and {name} of subject {subject!r} ({path}) must share one voxel grid. "
         f"Received: {received}. Resample the {name} onto the MR grid."
     )

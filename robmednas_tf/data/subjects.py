@@ -90,7 +90,7 @@ class FileSubject(ABC):
             )
         grids = {role: read_header(path, self.name) for role, path in files.items()}
         for role in files.keys() - {"mr"}:
-            require_grid_of_mr(self.name, role, grids["mr"], grids[role])
+            require_grid_of_mr(self.name, role, files[role], grids["mr"], grids[role])
 
     def num_voxels(self) -> int:
         """Returns how many voxels the MR has when it is prepared, from its header.

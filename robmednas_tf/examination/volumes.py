@@ -88,7 +88,8 @@ def files_of(subject: FileSubject, found: Findings) -> Volumes:
     for role in ("ct", "mask"):
         if "mr" in volumes.grids and role in volumes.grids:
             with found.collecting():
-                require_grid_of_mr(subject.name, role, volumes.grids["mr"], volumes.grids[role])
+                grids = volumes.grids["mr"], volumes.grids[role]
+                require_grid_of_mr(subject.name, role, volumes.named[role], *grids)
                 volumes.sharing.add(role)
     return volumes
 

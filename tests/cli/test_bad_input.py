@@ -65,7 +65,7 @@ def test_volumes_that_cannot_be_used(cohort_folder, refused, case):
         change(folder / f"{role}.nii.gz", edit)
     line = refused(f"--data={cohort_folder}")
     assert "ubject '1B" in line
-    assert f"{role}.nii.gz" in line or "mr (" in line or "affine" in line
+    assert f"{role}.nii.gz" in line
     assert all(word.lower() in line.lower() for word in words), line
 
 

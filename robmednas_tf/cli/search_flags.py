@@ -131,12 +131,6 @@ flags.DEFINE_integer(
     "Best trials whose weights stay on disk; at least --confirm_top do.",
     flag_values=FLAGS,
 )
-flags.DEFINE_bool(
-    "onnx",
-    False,
-    "Write the model as model.onnx, too (extra [onnx]); added without training anew.",
-    flag_values=FLAGS,
-)
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,6 @@ flags.DEFINE_bool(
     "Share each batch among all GPUs of this machine (tf.distribute.MirroredStrategy).",
     flag_values=FLAGS,
 )
-flags.DEFINE_bool(
-    "onnx",
-    False,
-    "Write the model as model.onnx, too (extra [onnx]); added without training anew.",
-    flag_values=FLAGS,
-)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,12 @@ from robmednas_tf.config import KERNEL_INITIALIZERS, TrainingConfig
 
 def define(flag_values: flags.FlagValues) -> None:
     """Defines the flags that are the same for a search's trials and for one training."""
+    flags.DEFINE_bool(
+        "onnx",
+        False,
+        "Write the model as model.onnx, too (extra [onnx]); added without training anew.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_integer("batch_size", 6, "Slices a step. Paper: 6.", flag_values=flag_values)
     flags.DEFINE_float(
         "learning_rate",

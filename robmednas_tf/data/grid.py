@@ -163,6 +163,19 @@ def spans_space(affine: np.ndarray) -> bool:
     return bool(spacing.all() and abs(np.linalg.det(affine[:3, :3] / spacing)) > 1e-3)
 
 
+def corner_distance_mm(shape: tuple[int, ...], first: np.ndarray, second: np.ndarray) -> float:
+    """Returns how far apart two affines put a grid's corner voxels at most, in mm.
+
+    Args:
+        shape: Three lengths.
+        first: `(4, 4)`, voxels to millimetres.
+        second: Likewise.
+    """
+    corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(shape) - 1)
+    apart = nib.affines.apply_affine(first, corners) - nib.affines.apply_affine(second, corners)
+    return float(np.linalg.norm(apart, axis=1).max())
+
+
 def pad_or_crop(slices: np.ndarray, height: int, width: int, fill: float) -> np.ndarray:
     """Pads or crops slices in plane, centrally, each axis by itself.
 

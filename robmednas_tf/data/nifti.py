@@ -22,7 +22,7 @@ from robmednas_tf.data.formats import (
     require_room,
     require_volume,
 )
-from robmednas_tf.data.grid import spans_space
+from robmednas_tf.data.grid import corner_distance_mm, spans_space
 
 # What nibabel, gzip and NumPy raise on files that are damaged, cut short or something else.
 _DAMAGE = (
@@ -178,9 +178,7 @@ def _doubts(header: nib.Nifti1Header) -> Iterator[str]:
     sform, qform = _forms(header)
     if sform is None or qform is None:
         return
-    corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(_shape(header)) - 1)
-    apart = nib.affines.apply_affine(sform, corners) - nib.affines.apply_affine(qform, corners)
-    distance = float(np.linalg.norm(apart, axis=1).max())
+    distance = corner_distance_mm(_shape(header), sform, qform)
     if not distance <= _FORMS_TOLERANCE_MM:
         yield f"sform and qform disagree by up to {distance:.3g} mm; the sform is taken"
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
-from robmednas_tf.data.grid import SliceGrid, pad_or_crop
+from robmednas_tf.data.grid import SliceGrid, corner_distance_mm, pad_or_crop
 from robmednas_tf.data.intensities import AIR_HU
 from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
 from robmednas_tf.evaluation.regions import REGIONS
@@ -96,19 +95,6 @@ def require_contrast(mr: np.ndarray, path: Path, subject: str, where: str = "") 
             f"MR of subject {subject!r} ({path}) must not be constant{where and ' '}{where}. "
             f"Received: {received}. Take the subject out of the cohort."
         )
-
-
-def corner_distance_mm(shape: tuple[int, ...], first: np.ndarray, second: np.ndarray) -> float:
-    """Returns how far apart two affines put a grid's corner voxels at most, in mm.
-
-    Args:
-        shape: Three lengths.
-        first: `(4, 4)`, voxels to millimetres.
-        second: Likewise.
-    """
-    corners = np.indices((2, 2, 2)).reshape(3, 8).T * (np.array(shape) - 1)
-    apart = nib.affines.apply_affine(first, corners) - nib.affines.apply_affine(second, corners)
-    return float(np.linalg.norm(apart, axis=1).max())
 
 
 def require_grid_of_mr(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from robmednas_tf.files import write_json
-from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, sayable
+from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, as_numbers, sayable
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,7 @@ class RepeatRecord:
             TypeError: If a key is missing or unknown, or a value is of the wrong type.
         """
         record = cls(**values)
-        metrics = {
-            name: math.nan if value is None else float(value)
-            for name, value in record.metrics.items()
-        }
-        return dataclasses.replace(record, metrics=metrics)
+        return dataclasses.replace(record, metrics=as_numbers(record.metrics))
 
 
 def repeat_path(folder: Path, trial_id: str, repeat: int) -> Path:

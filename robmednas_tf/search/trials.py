@@ -91,11 +91,7 @@ class TrialRecord:
             TypeError: If a key is missing or unknown, or a value is of the wrong type.
         """
         record = cls(**values)
-        metrics = {
-            name: math.nan if value is None else float(value)
-            for name, value in record.metrics.items()
-        }
-        return dataclasses.replace(record, metrics=metrics)
+        return dataclasses.replace(record, metrics=as_numbers(record.metrics))
 
 
 def id_of(number: int) -> str:
@@ -165,6 +161,11 @@ def _require_types(record: TrialRecord, expected: type, *names: str) -> None:
         value = getattr(record, name)
         if not isinstance(value, expected) or isinstance(value, bool):
             raise TypeError(f"a trial's {name} must be of type {expected.__name__}, not {value!r}.")
+
+
+def as_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Returns metrics as `sayable` was given them: None as NaN, the text of an infinity as one."""
+    return {name: math.nan if value is None else float(value) for name, value in metrics.items()}
 
 
 def sayable(value: Any) -> Any:

@@ -93,9 +93,11 @@ class TimedHyperModel(UNetHyperModel):
         model: TrainableUNet,
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoint: Path | None = None,
     ) -> Outcome:
         """Trains and scores a candidate as always."""
-        outcome = super().train_and_score(model, architecture, [*callbacks, self.watch])
+        watched = [*callbacks, self.watch]
+        outcome = super().train_and_score(model, architecture, watched, checkpoint)
         self.watch.lap("attack and scores")
         return outcome
 

@@ -104,6 +104,16 @@ def trial_folder(folder: Path, trial_id: str) -> Path:
     return folder / "trials" / trial_id
 
 
+def weights_path(folder: Path, trial_id: str) -> Path:
+    """Returns where a trial's weights are while they are kept."""
+    return trial_folder(folder, trial_id) / "weights.npz"
+
+
+def checkpoint_path(folder: Path, trial_id: str) -> Path:
+    """Returns where a trial keeps the state of its training until it ends."""
+    return trial_folder(folder, trial_id) / "checkpoint.npz"
+
+
 def write_trial(folder: Path, record: TrialRecord) -> None:
     """Writes a record into the search in `folder`, atomically.
 

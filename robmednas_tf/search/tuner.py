@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -13,15 +12,20 @@ import numpy as np
 from keras_tuner.src import config as kt_config
 
 from robmednas_tf.evaluation.inference import Panel
-from robmednas_tf.files import replaced_atomically
+from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost
-from robmednas_tf.search.hypermodel import Outcome, UNetHyperModel
+from robmednas_tf.search.candidates import CandidateRunner
+from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
-from robmednas_tf.search.tensorboard import write_hparams_config, write_outcome
-from robmednas_tf.search.trials import TrialRecord, best, trial_folder
-from robmednas_tf.training.checkpoints import read_history
-from robmednas_tf.training.scalars import EpochScalars
+from robmednas_tf.search.tensorboard import write_hparams_config
+from robmednas_tf.search.trials import (
+    TrialRecord,
+    best,
+    checkpoint_path,
+    trial_folder,
+    weights_path,
+)
 
 # KerasTuner prints each failed candidate's traceback; the trial's file keeps it instead.
 kt_config.DEBUG = False
@@ -76,7 +80,8 @@ class SearchTuner(keras_tuner.Tuner):
         after_trial: Callable[[list[TrialRecord]], None],
     ):
         self.folder, self.keep_models = folder, keep_models
-        self.progress, self._draw, self._after_trial = progress, draw, after_trial
+        self.progress, self._after_trial = progress, after_trial
+        self._runner = CandidateRunner(folder, hypermodel, draw)
         super().__init__(oracle, hypermodel, directory=str(folder.parent), project_name=folder.name)
         oracle.verbose = 0
 
@@ -115,8 +120,6 @@ class SearchTuner(keras_tuner.Tuner):
         """Trains and scores one candidate and returns its metrics."""
         record = self.oracle.record(trial.trial_id)
         self.progress.trial_started(record)
-        keras.backend.clear_session()
-        gc.collect()
         try:
             return self._run(trial, record)
         except OSError as error:
@@ -130,7 +133,7 @@ class SearchTuner(keras_tuner.Tuner):
             self.oracle.end_trial(trial)
         finally:
             # Also where this was the failure that ends the search. Another attempt begins anew.
-            self.checkpoint_path(trial.trial_id).unlink(missing_ok=True)
+            checkpoint_path(self.folder, trial.trial_id).unlink(missing_ok=True)
             self._drop_weights()
             self._after_trial(self.oracle.records())
             self.progress.trial_ended(self.oracle.record(trial.trial_id))
@@ -154,17 +157,24 @@ class SearchTuner(keras_tuner.Tuner):
 
     def weights_path(self, trial_id: str) -> Path:
         """Returns where a trial's weights are while they are kept."""
-        return trial_folder(self.folder, trial_id) / "weights.npz"
-
-    def checkpoint_path(self, trial_id: str) -> Path:
-        """Returns where a trial keeps the state of its training until it ends."""
-        return trial_folder(self.folder, trial_id) / "checkpoint.npz"
+        return weights_path(self.folder, trial_id)
 
     def _run(self, trial: keras_tuner.engine.trial.Trial, record: TrialRecord) -> dict[str, float]:
         architecture = architecture_of(trial.hyperparameters)
+        self._describe(trial.trial_id, architecture)
+        result = self._runner.run(
+            trial.trial_id,
+            trial.hyperparameters.values,
+            architecture,
+            lambda epoch, val_loss: self.progress.epoch_ended(record, epoch, val_loss),
+        )
+        self.oracle.annotate(trial.trial_id, result.details)
+        return result.metrics
+
+    def _describe(self, trial_id: str, architecture: Architecture) -> None:
         cost = estimate_cost(architecture, self.hypermodel.data.input_shape)
         self.oracle.annotate(
-            trial.trial_id,
+            trial_id,
             {
                 "architecture": architecture.to_dict(),
                 "depth": architecture.depth,
@@ -173,34 +183,6 @@ class SearchTuner(keras_tuner.Tuner):
                 "memory_gb": round(self.hypermodel.memory_gb(architecture), 3),
             },
         )
-        model = self.hypermodel.build_architecture(architecture)
-        checkpoint = self.checkpoint_path(trial.trial_id)
-        scalars = EpochScalars(
-            self.folder / "tensorboard" / trial.trial_id, read_history(checkpoint)
-        )
-        outcome = self.hypermodel.train_and_score(
-            model, architecture, [_EpochReport(self.progress, record), scalars], checkpoint
-        )
-        self._keep(model, trial, outcome, scalars)
-        return outcome.metrics
-
-    def _keep(self, model, trial, outcome: Outcome, scalars: EpochScalars) -> None:
-        with replaced_atomically(self.weights_path(trial.trial_id)) as temporary:
-            np.savez(temporary, *model.get_weights())
-        self.oracle.annotate(
-            trial.trial_id,
-            {
-                "best_epoch": outcome.fit.best_epoch + 1,
-                "history": outcome.fit.history,
-            },
-        )
-        image = self._draw(self._panel(outcome))
-        values = trial.hyperparameters.values
-        write_outcome(scalars.writer, trial.trial_id, values, outcome.metrics, image)
-
-    def _panel(self, outcome: Outcome) -> Panel:
-        subject = self.hypermodel.data.test[0]
-        return outcome.inference.panel(subject, subject.num_slices // 2)
 
     def _drop_weights(self) -> None:
         records = self.oracle.records()
@@ -211,12 +193,3 @@ class SearchTuner(keras_tuner.Tuner):
         for record in records:
             if record.trial_id not in kept:
                 self.weights_path(record.trial_id).unlink(missing_ok=True)
-
-
-class _EpochReport(keras.callbacks.Callback):
-    def __init__(self, progress: SearchProgress, record: TrialRecord):
-        super().__init__()
-        self._progress, self._record = progress, record
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._progress.epoch_ended(self._record, epoch + 1, logs["val_loss"])

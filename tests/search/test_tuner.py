@@ -9,7 +9,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import RandomOracle
-from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING
+from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, checkpoint_path
 from robmednas_tf.search.tuner import RunFolderError, SearchTuner
 
 
@@ -190,7 +190,7 @@ def test_a_candidate_that_was_interrupted_goes_on_from_its_last_epoch(
         with pytest.raises(KeyboardInterrupt):
             make_tuner(hypermodel, folder).search()
     first = make_tuner(hypermodel, folder)
-    assert first.checkpoint_path("0000").is_file()
+    assert checkpoint_path(first.folder, "0000").is_file()
     first.search()
     epochs = hypermodel.training.epochs
     assert epochs > 1

@@ -1,0 +1,105 @@
+"""A candidate's work, in whichever process it is done: built, trained, scored, kept."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from robmednas_tf.evaluation.inference import Panel
+from robmednas_tf.files import replaced_atomically
+from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.hypermodel import Outcome, UNetHyperModel
+from robmednas_tf.search.tensorboard import write_outcome
+from robmednas_tf.search.trials import checkpoint_path, weights_path
+from robmednas_tf.training.checkpoints import read_history
+from robmednas_tf.training.scalars import EpochScalars
+
+# Told of each epoch, counted from 1, and its validation loss.
+EpochReport = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """What a candidate's work gave besides its files.
+
+    Attributes:
+        metrics: Every metric by name.
+        details: What its trial's record notes of the training, ready for JSON.
+    """
+
+    metrics: dict[str, float]
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CandidateRunner:
+    """Trains and scores candidates of one search.
+
+    It knows nothing of the other trials and writes into the trial's own folders alone, so that it
+    may work in any process that sees the run's folder and the prepared slices.
+
+    Args:
+        folder: The run's folder.
+        hypermodel: Builds, trains and scores a candidate.
+        draw: Lays a panel out as a uint8 picture `(height, width, 3)` for TensorBoard.
+    """
+
+    folder: Path
+    hypermodel: UNetHyperModel
+    draw: Callable[[Panel], np.ndarray]
+
+    def run(
+        self,
+        trial_id: str,
+        values: Mapping[str, Any],
+        architecture: Architecture,
+        report: EpochReport,
+    ) -> CandidateResult:
+        """Brings a candidate to its score; one that was stopped goes on from its last epoch.
+
+        Args:
+            trial_id: The trial.
+            values: Its active hyperparameters, for the HParams page.
+            architecture: What they say.
+            report: Told of each epoch.
+
+        Returns:
+            The metrics and details. Weights and curves are in the trial's folders.
+
+        Raises:
+            InfeasibleTrialError: If its memory is over the limit, or runs out.
+            FloatingPointError: If the loss becomes NaN or infinite.
+            OSError: If files cannot be written.
+        """
+        keras.backend.clear_session()
+        gc.collect()
+        model = self.hypermodel.build_architecture(architecture)
+        checkpoint = checkpoint_path(self.folder, trial_id)
+        scalars = EpochScalars(self.folder / "tensorboard" / trial_id, read_history(checkpoint))
+        callbacks = [_EpochEnd(report), scalars]
+        outcome = self.hypermodel.train_and_score(model, architecture, callbacks, checkpoint)
+        with replaced_atomically(weights_path(self.folder, trial_id)) as temporary:
+            np.savez(temporary, *model.get_weights())
+        image = self.draw(self._panel(outcome))
+        write_outcome(scalars.writer, trial_id, values, outcome.metrics, image)
+        details = {"best_epoch": outcome.fit.best_epoch + 1, "history": outcome.fit.history}
+        return CandidateResult(outcome.metrics, details)
+
+    def _panel(self, outcome: Outcome) -> Panel:
+        subject = self.hypermodel.data.test[0]
+        return outcome.inference.panel(subject, subject.num_slices // 2)
+
+
+class _EpochEnd(keras.callbacks.Callback):
+    def __init__(self, report: EpochReport):
+        super().__init__()
+        self._report = report
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._report(epoch + 1, logs["val_loss"])

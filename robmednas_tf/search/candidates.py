@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -14,14 +14,30 @@ import numpy as np
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.files import replaced_atomically
 from robmednas_tf.models.architecture import Architecture
-from robmednas_tf.search.hypermodel import Outcome, UNetHyperModel
-from robmednas_tf.search.tensorboard import write_outcome
+from robmednas_tf.search.hypermodel import UNetHyperModel
+from robmednas_tf.search.scoring import Outcome, Rungs
+from robmednas_tf.search.tensorboard import write_outcome, write_stopped
 from robmednas_tf.search.trials import checkpoint_path, weights_path
 from robmednas_tf.training.checkpoints import read_history
 from robmednas_tf.training.scalars import EpochScalars
 
-# Told of each epoch, counted from 1, and its validation loss.
-EpochReport = Callable[[int, float], None]
+
+class Watcher(Protocol):
+    """Whoever drives a candidate, perhaps from another process: plain values alone are passed."""
+
+    def epoch_ended(self, epoch: int, val_loss: float) -> None:
+        """One epoch of the training is over, `epoch` counted from 1."""
+
+    def rung_reached(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Says whether the candidate goes on.
+
+        A candidate whose process was killed after the answer may ask again, and has to get the
+        same answer.
+
+        Args:
+            epoch: Epochs trained so far, a rung.
+            metrics: Those that the candidate would end with here.
+        """
 
 
 @dataclass(frozen=True)
@@ -59,18 +75,21 @@ class CandidateRunner:
         trial_id: str,
         values: Mapping[str, Any],
         architecture: Architecture,
-        report: EpochReport,
+        watcher: Watcher,
+        rungs: Sequence[int] = (),
     ) -> CandidateResult:
-        """Brings a candidate to its score; one that was stopped goes on from its last epoch.
+        """Brings a candidate to its score; one that was killed goes on from its last epoch.
 
         Args:
             trial_id: The trial.
             values: Its active hyperparameters, for the HParams page.
             architecture: What they say.
-            report: Told of each epoch.
+            watcher: Told of each epoch, asked at each rung.
+            rungs: Epochs before the last at which the candidate may be stopped.
 
         Returns:
-            The metrics and details. Weights and curves are in the trial's folders.
+            The metrics and details. Curves are in the trial's folders, and, but for a candidate
+            that was stopped, weights.
 
         Raises:
             InfeasibleTrialError: If its memory is over the limit, or runs out.
@@ -82,12 +101,20 @@ class CandidateRunner:
         model = self.hypermodel.build_architecture(architecture)
         checkpoint = checkpoint_path(self.folder, trial_id)
         scalars = EpochScalars(self.folder / "tensorboard" / trial_id, read_history(checkpoint))
-        callbacks = [_EpochEnd(report), scalars]
-        outcome = self.hypermodel.train_and_score(model, architecture, callbacks, checkpoint)
-        with replaced_atomically(weights_path(self.folder, trial_id)) as temporary:
-            np.savez(temporary, *model.get_weights())
-        image = self.draw(self._panel(outcome))
-        write_outcome(scalars.writer, trial_id, values, outcome.metrics, image)
+        outcome = self.hypermodel.train_and_score(
+            model,
+            architecture,
+            [_EpochEnd(watcher), scalars],
+            checkpoint,
+            Rungs(rungs, watcher.rung_reached),
+        )
+        if outcome.is_stopped:
+            write_stopped(scalars.writer, trial_id, values)
+        else:
+            with replaced_atomically(weights_path(self.folder, trial_id)) as temporary:
+                np.savez(temporary, *model.get_weights())
+            image = self.draw(self._panel(outcome))
+            write_outcome(scalars.writer, trial_id, values, outcome.metrics, image)
         details = {"best_epoch": outcome.fit.best_epoch + 1, "history": outcome.fit.history}
         return CandidateResult(outcome.metrics, details)
 
@@ -97,9 +124,9 @@ class CandidateRunner:
 
 
 class _EpochEnd(keras.callbacks.Callback):
-    def __init__(self, report: EpochReport):
+    def __init__(self, watcher: Watcher):
         super().__init__()
-        self._report = report
+        self._watcher = watcher
 
     def on_epoch_end(self, epoch, logs=None):
-        self._report(epoch + 1, logs["val_loss"])
+        self._watcher.epoch_ended(epoch + 1, logs["val_loss"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras_tuner
 
-from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
+from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, TrialRecord
 
 # Failures of one kind in a row that are taken for a fault of the set-up, not of the candidates.
 MAX_ALIKE = 5
@@ -59,7 +59,7 @@ def setup_fault(records: Sequence[TrialRecord]) -> str | None:
     """
     failed: list[TrialRecord] = []
     for record in reversed(records):
-        if record.status == COMPLETED:
+        if record.status in (COMPLETED, PRUNED):
             break
         if record.status == FAILED:
             failed.append(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from keras_tuner.engine.trial import Trial
 from robmednas_tf.files import write_json
 from robmednas_tf.search import identity, tracking, trials
 from robmednas_tf.search.ledger import Ledger
+from robmednas_tf.search.pruning import Pruner
 from robmednas_tf.search.sampling import Values, is_active
 from robmednas_tf.search.trials import TrialRecord
 
@@ -36,6 +38,7 @@ class FolderOracle(keras_tuner.Oracle):
         max_retries_per_trial: int = 0,
         allow_new_entries: bool = True,
         tune_new_entries: bool = True,
+        pruner: Pruner | None = None,
     ) -> None:
         _refuse_workers()
         _require(0, seed=seed, max_retries_per_trial=max_retries_per_trial)
@@ -55,7 +58,10 @@ class FolderOracle(keras_tuner.Oracle):
             max_retries_per_trial=max_retries_per_trial,
         )
         self.seed = seed
-        self.settings = identity.as_json(settings or {})
+        self.pruner = pruner
+        # Without a pruner there is no such setting, as in searches that knew none.
+        pruned = {} if pruner is None else {"pruner": asdict(pruner)}
+        self.settings = identity.as_json({**(settings or {}), **pruned})
         self._given_startup = num_startup_trials
         self._declared = identity.as_json(self.hyperparameters.get_config()["space"])
         self._ledger: Ledger | None = None
@@ -109,7 +115,7 @@ class FolderOracle(keras_tuner.Oracle):
         """Returns how many trials may still be started, or None without a limit."""
         if self.max_trials is None:
             return None
-        return max(0, self.max_trials - self.ledger.num_completed - len(self.ongoing_trials))
+        return max(0, self.max_trials - self.ledger.num_scored - len(self.ongoing_trials))
 
     def save(self) -> None:
         """Does nothing: every change is on disk as soon as it is made."""

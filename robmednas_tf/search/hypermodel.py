@@ -5,30 +5,35 @@ Source: paper section 2.2.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
-import tensorflow as tf
 
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
-from robmednas_tf.evaluation.inference import AttackedInference, Scores, summarize
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.models.unet import build_unet
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.hyperparameters import architecture_of, declare_space
+from robmednas_tf.search.scoring import (
+    NO_RUNGS,
+    JudgedAtRungs,
+    Outcome,
+    Rungs,
+    Scorer,
+    memory_may_run_out,
+)
 from robmednas_tf.training.checkpoints import Validation
-from robmednas_tf.training.fit import FitResult, MeanLoss, fit
+from robmednas_tf.training.fit import NO_PAUSES, FitResult, MeanLoss, Pauses, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 
@@ -59,26 +64,6 @@ class SearchData:
         """Height, width and channels of a slice."""
         size = self.train[0].image_size
         return (size, size, 1)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What training and scoring a candidate gave.
-
-    Attributes:
-        fit: The best epoch and the history.
-        scores: Each test subject's scores.
-        inference: The attack on the trained network, ready for more slices.
-    """
-
-    fit: FitResult
-    scores: dict[str, Scores]
-    inference: AttackedInference
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The candidate's metrics by name, as `summarize` names them, and `val_loss`."""
-        return {**summarize(list(self.scores.values())), "val_loss": self.fit.val_loss}
 
 
 class UNetHyperModel(keras_tuner.HyperModel):
@@ -166,6 +151,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         checkpoint: Path | None = None,
+        rungs: Rungs = NO_RUNGS,
     ) -> Outcome:
         """Trains a candidate and scores the best epoch's weights on the test subjects.
 
@@ -175,16 +161,16 @@ class UNetHyperModel(keras_tuner.HyperModel):
             callbacks: Keras callbacks of the training.
             checkpoint: Where the training's state is kept after each epoch; one that is there is
                 gone on from, with the same result.
+            rungs: Where the candidate is scored on its way and may be stopped. One that is not
+                comes to the same result as without.
 
         Raises:
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        result = self.train(model, architecture, callbacks, checkpoint)
-        with _memory_may_run_out():
-            inference = AttackedInference(model, self.epsilon, self.training.batch_size)
-            scores = {subject.name: inference.score(subject) for subject in self.data.test}
-        return Outcome(result, scores, inference)
+        scorer = Scorer(model, self.data.test, self.epsilon, self.training.batch_size)
+        judged = JudgedAtRungs(scorer, rungs)
+        return judged.outcome(self.train(model, architecture, callbacks, checkpoint, judged.pauses))
 
     def train(
         self,
@@ -192,6 +178,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         checkpoint: Path | None = None,
+        pauses: Pauses = NO_PAUSES,
     ) -> FitResult:
         """Trains a network and leaves the best epoch's weights in it.
 
@@ -200,12 +187,13 @@ class UNetHyperModel(keras_tuner.HyperModel):
             architecture: What it was built from.
             callbacks: Keras callbacks of the training.
             checkpoint: Where the training's state is kept after each epoch.
+            pauses: Where the training asks whether it goes on.
 
         Raises:
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        with _memory_may_run_out():
+        with memory_may_run_out():
             return fit(
                 model,
                 self.training_slices(architecture),
@@ -213,6 +201,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
                 self.training,
                 callbacks,
                 checkpoint,
+                pauses,
             )
 
     def training_slices(self, architecture: Architecture) -> ShuffledSlices:
@@ -233,13 +222,3 @@ class UNetHyperModel(keras_tuner.HyperModel):
         """Returns the seed of `architecture`'s weights and order of slices."""
         text = f"{self.seed} {architecture.to_json()}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-
-
-@contextlib.contextmanager
-def _memory_may_run_out() -> Iterator[None]:
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise InfeasibleTrialError(
-            f"Memory ran out while training: {str(error).splitlines()[0]}"
-        ) from error

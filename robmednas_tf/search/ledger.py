@@ -7,7 +7,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from robmednas_tf.search.trials import COMPLETED, TrialRecord, read_trials, write_trial
+from robmednas_tf.search.trials import (
+    COMPLETED,
+    PRUNED,
+    TrialRecord,
+    read_trials,
+    write_trial,
+)
 
 
 class Ledger:
@@ -46,9 +52,9 @@ class Ledger:
         return self._next_number
 
     @property
-    def num_completed(self) -> int:
-        """How many trials are completed."""
-        return sum(record.status == COMPLETED for record in self._records.values())
+    def num_scored(self) -> int:
+        """How many trials are completed, or were stopped at a rung; failed ones have no score."""
+        return sum(record.status in (COMPLETED, PRUNED) for record in self._records.values())
 
     def put(self, record: TrialRecord) -> None:
         """Writes a record that is new or has changed."""

@@ -18,8 +18,9 @@ from robmednas_tf.search import tracking
 from robmednas_tf.search.failures import reason_of, setup_fault
 from robmednas_tf.search.folder_oracle import FolderOracle
 from robmednas_tf.search.locking import locked
+from robmednas_tf.search.pruning import rungs_in, stopped_at
 from robmednas_tf.search.sampling import Values, key_of, untried
-from robmednas_tf.search.trials import FAILED, RUNNING, TrialRecord, id_of
+from robmednas_tf.search.trials import FAILED, PRUNED, RUNNING, TrialRecord, id_of
 
 
 class RecordedOracle(FolderOracle):
@@ -30,17 +31,18 @@ class RecordedOracle(FolderOracle):
 
     Args:
         objective: As in `keras_tuner.Oracle`.
-        max_trials: Trials to complete, > 0, or None without a limit. Failed ones do not count.
-            It may differ when a search goes on.
+        max_trials: Trials to score, > 0, or None without a limit: those completed and those that
+            the pruner stopped. Failed ones do not count. It may differ when a search goes on.
         hyperparameters: The search space, as in `keras_tuner.Oracle`.
         seed: The search's seed, >= 0; 0 is a seed like any other.
         settings: Whatever else has to be the same when the search goes on, ready for JSON.
-        num_startup_trials: Completed trials before proposals follow a model. By default what the
+        num_startup_trials: Scored trials before proposals follow a model. By default what the
             folder says or, in a new one, what the rule does with this `max_trials`.
         max_retries_per_trial: How often a trial that raised or has no finite score is repeated.
         max_attempts: How many times the process may end during a trial before the trial is failed.
         allow_new_entries: As in `keras_tuner.Oracle`.
         tune_new_entries: As in `keras_tuner.Oracle`.
+        pruner: Says at rungs which trials go on; part of `settings`. None stops none.
 
     Raises:
         ValueError: If a number is outside its domain or `settings` is not ready for JSON.
@@ -111,6 +113,21 @@ class RecordedOracle(FolderOracle):
         return trial
 
     @locked
+    def rung_reached(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> bool:
+        """Notes a running trial's metrics at a rung and says whether it goes on.
+
+        Both are on disk before the answer is given; asked again, the answer is the same.
+        """
+        record = self.ledger[trial_id]
+        known = {rung.epoch: rung for rung in rungs_in(record)}
+        if self.pruner is not None and epoch not in known:
+            rung = self.pruner.judge(self.ledger.records, record, epoch, metrics, self.objective)
+            known[epoch] = rung
+            rungs = [each.to_dict() for each in known.values()]
+            self.ledger.change(trial_id, details={**record.details, "rungs": rungs})
+        return epoch not in known or known[epoch].goes_on
+
+    @locked
     def end_trial(self, trial: Trial) -> None:
         """Records how a trial ended, and whether it is to be tried again.
 
@@ -123,18 +140,22 @@ class RecordedOracle(FolderOracle):
         text = trial.message or ""
         kept.status, reason = self._outcome(kept, trial.status, text)
         again = kept.status == TrialStatus.INVALID and record.retries < self.max_retries_per_trial
-        completed = kept.status == TrialStatus.COMPLETED
-        if not completed:
+        pruned = kept.status == TrialStatus.COMPLETED and stopped_at(record) is not None
+        completed = kept.status == TrialStatus.COMPLETED and not pruned
+        if pruned:
+            kept.status, kept.score = tracking.STATUS_OF_PRUNED, None
+        elif not completed:
             kept.status = TrialStatus.INVALID if again else TrialStatus.FAILED
             kept.score, kept.message = None, text or reason
         self.ledger.change(
             record.trial_id,
-            status=RUNNING if again else kept.status,
+            status=RUNNING if again else PRUNED if pruned else kept.status,
             values=values,
             found=found,
             score=float(kept.score) if completed else None,
             # The next attempt is judged by itself alone.
             metrics={} if again else tracking.metrics_at(kept, kept.best_step),
+            details={**record.details, **({"rungs": []} if again else {})},
             best_step=int(kept.best_step or 0),
             message=reason,
             traceback=text if reason and "\n" in text else None,

@@ -32,8 +32,8 @@ class TPEOracle(RecordedOracle):
         return num_startup_trials(self.max_trials)
 
     def propose(self, number: int, salt: int) -> tuple[Values, str]:
-        """Draws values at random until enough trials are completed, then by the model."""
-        if self.ledger.num_completed < self.num_startup_trials:
+        """Draws values at random until enough trials have a score, then by the model."""
+        if self.ledger.num_scored < self.num_startup_trials:
             return random_values(self.hyperparameters, self.seed, number, salt), "startup"
         values = tpe_values(
             self.hyperparameters,

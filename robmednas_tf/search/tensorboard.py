@@ -55,3 +55,36 @@ def write_outcome(
                 tf.summary.scalar(f"trial/{name}", value)
         tf.summary.image("slices", image[np.newaxis])
     writer.close()
+
+
+def write_stopped(
+    writer: tf.summary.SummaryWriter, trial_id: str, values: Mapping[str, Any]
+) -> None:
+    """Writes the hyperparameters of a candidate that was stopped at a rung.
+
+    It has no metrics on the HParams page, where they would stand among those of whole trainings.
+
+    Args:
+        writer: The trial's writer; closed afterwards.
+        trial_id: The trial.
+        values: The active hyperparameters.
+    """
+    with writer.as_default(step=0):
+        hparams_api.hparams(dict(values), trial_id=trial_id)
+    writer.close()
+
+
+def write_rungs(folder: Path, metric: str, scores: Mapping[int, float]) -> None:
+    """Writes a trial's scores at its rungs, by epoch, as a curve of their own.
+
+    Args:
+        folder: The trial's.
+        metric: Name of the objective.
+        scores: By epoch; NaN is left out.
+    """
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        for epoch, score in scores.items():
+            if math.isfinite(score):
+                tf.summary.scalar(f"rung/{metric}", score, step=epoch)
+    writer.close()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
+from robmednas_tf.search.pruning import rungs_in
 from robmednas_tf.search.quiet import quiet_optuna
 from robmednas_tf.search.sampling import Values, random_stream, walk
-from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord
+from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, RUNNING, TrialRecord
 
 if TYPE_CHECKING:
     import optuna
@@ -37,9 +38,10 @@ def tpe_values(
     Args:
         space: The search space.
         history: Trials so far, by number. Those that run are taken for bad ones, so that they are
-            not proposed again; failed ones teach nothing.
+            not proposed again; failed ones teach nothing. Those that were stopped come after the
+            completed ones, by their last rung, then by their score there.
         direction: "min" or "max".
-        num_startup_trials: Completed trials below which the proposal is random.
+        num_startup_trials: Scored trials below which the proposal is random.
         seed: The search's seed, >= 0.
         number: Number of the trial to propose.
         salt: Which of the proposals for this trial.
@@ -100,10 +102,16 @@ def _frozen(
 
     walk(space, take)
     states = optuna.trial.TrialState
-    state = {COMPLETED: states.COMPLETE, RUNNING: states.RUNNING, FAILED: states.FAIL}
+    state = {
+        COMPLETED: states.COMPLETE,
+        RUNNING: states.RUNNING,
+        FAILED: states.FAIL,
+        PRUNED: states.PRUNED,
+    }
     return optuna.trial.create_trial(
         state=state[record.status],
         value=record.score if record.status == COMPLETED else None,
+        intermediate_values={rung.epoch: rung.score for rung in rungs_in(record)},
         params=params,
         distributions=domains,
     )

@@ -8,16 +8,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 
-from robmednas_tf.search.trials import TrialRecord
+from robmednas_tf.search.trials import PRUNED, TrialRecord
+
+# KerasTuner knows no trial that ended before its end; to it this one is none that completed.
+STATUS_OF_PRUNED = TrialStatus.STOPPED
 
 
 def trial_of(record: TrialRecord, space: keras_tuner.HyperParameters, objective: Any) -> Trial:
     """Returns a record as KerasTuner's kind of trial, with its values in a copy of `space`."""
     hyperparameters = space.copy()
     hyperparameters.values = dict(record.values)
-    trial = Trial(hyperparameters, record.trial_id, record.status, record.message)
+    status = STATUS_OF_PRUNED if record.status == PRUNED else record.status
+    trial = Trial(hyperparameters, record.trial_id, status, record.message)
     observe(trial, record.metrics, record.best_step, objective)
     trial.score, trial.best_step = record.score, record.best_step
     return trial

@@ -16,7 +16,7 @@ from typing import Any
 
 from robmednas_tf.files import write_json
 
-RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
+RUNNING, COMPLETED, FAILED, PRUNED = "RUNNING", "COMPLETED", "FAILED", "PRUNED"
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,15 @@ class TrialRecord:
     Attributes:
         trial_id: The number in four digits or more, which is also the folder's name.
         number: Place in the order in which trials were proposed, from 0.
-        status: "RUNNING" (also where its process has died), "COMPLETED" or "FAILED".
+        status: "RUNNING" (also where its process has died), "COMPLETED", "FAILED" or "PRUNED"
+            (stopped at a rung; its scores there are in the details).
         attempts: How many times the trial was started; counted before each start.
         source: Where the values come from: "startup" (random, before the model has enough to go
             by), "model" or "random".
         values: Values of the active hyperparameters.
         score: Value of the objective; finite in a completed trial, else None.
-        metrics: Every metric reported by the last attempt, at its best step.
+        metrics: Every metric reported by the last attempt, at its best step; of a trial that was
+            stopped, at its last rung.
         best_step: Step (epoch) at which the objective was best.
         message: Why the trial failed, or its last attempt did, in one line.
         traceback: The whole traceback where there was one.
@@ -70,7 +72,7 @@ class TrialRecord:
         _require_types(self, dict, "values", "metrics", "details")
         if self.trial_id != id_of(self.number):
             raise ValueError(f"trial {self.number} cannot have the id {self.trial_id!r}.")
-        if self.status not in (RUNNING, COMPLETED, FAILED):
+        if self.status not in (RUNNING, COMPLETED, FAILED, PRUNED):
             raise ValueError(f"a trial's status cannot be {self.status!r}.")
         if self.status == COMPLETED and not (
             isinstance(self.score, float) and math.isfinite(self.score)

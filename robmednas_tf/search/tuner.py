@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,8 @@ from robmednas_tf.search.candidates import CandidateRunner
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
-from robmednas_tf.search.tensorboard import write_hparams_config
+from robmednas_tf.search.pruning import rungs_in
+from robmednas_tf.search.tensorboard import write_hparams_config, write_rungs
 from robmednas_tf.search.trials import (
     TrialRecord,
     best,
@@ -51,6 +53,23 @@ class SearchProgress(Protocol):
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A candidate has its score, or has failed."""
+
+
+@dataclass(frozen=True)
+class TrialWatcher:
+    """Answers for the search where a trial's work asks."""
+
+    oracle: RecordedOracle
+    progress: SearchProgress
+    record: TrialRecord
+
+    def epoch_ended(self, epoch: int, val_loss: float) -> None:
+        """Tells of an epoch."""
+        self.progress.epoch_ended(self.record, epoch, val_loss)
+
+    def rung_reached(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Records the metrics at a rung and says whether the trial goes on."""
+        return self.oracle.rung_reached(self.record.trial_id, epoch, metrics)
 
 
 class SearchTuner(keras_tuner.Tuner):
@@ -135,6 +154,7 @@ class SearchTuner(keras_tuner.Tuner):
             # Also where this was the failure that ends the search. Another attempt begins anew.
             checkpoint_path(self.folder, trial.trial_id).unlink(missing_ok=True)
             self._drop_weights()
+            self._write_rungs(trial.trial_id)
             self._after_trial(self.oracle.records())
             self.progress.trial_ended(self.oracle.record(trial.trial_id))
 
@@ -162,11 +182,13 @@ class SearchTuner(keras_tuner.Tuner):
     def _run(self, trial: keras_tuner.engine.trial.Trial, record: TrialRecord) -> dict[str, float]:
         architecture = architecture_of(trial.hyperparameters)
         self._describe(trial.trial_id, architecture)
+        pruner = self.oracle.pruner
         result = self._runner.run(
             trial.trial_id,
             trial.hyperparameters.values,
             architecture,
-            lambda epoch, val_loss: self.progress.epoch_ended(record, epoch, val_loss),
+            TrialWatcher(self.oracle, self.progress, record),
+            () if pruner is None else pruner.rungs_of(record.number),
         )
         self.oracle.annotate(trial.trial_id, result.details)
         return result.metrics
@@ -183,6 +205,12 @@ class SearchTuner(keras_tuner.Tuner):
                 "memory_gb": round(self.hypermodel.memory_gb(architecture), 3),
             },
         )
+
+    def _write_rungs(self, trial_id: str) -> None:
+        name = self.oracle.objective.name
+        scores = {rung.epoch: rung.score for rung in rungs_in(self.oracle.record(trial_id))}
+        if scores:
+            write_rungs(self.folder / "tensorboard" / trial_id, name, scores)
 
     def _drop_weights(self) -> None:
         records = self.oracle.records()

@@ -5,11 +5,12 @@ Source: paper sections 2.2 and 2.3.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -88,6 +89,16 @@ class BestEpoch(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Leaves the best weights in the model."""
         self.model.set_weights(self._best_weights)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Has the best weights so far in the model for a while; the trained ones come back."""
+        trained = self.model.get_weights()
+        self.model.set_weights(self._best_weights)
+        try:
+            yield
+        finally:
+            self.model.set_weights(trained)
 
     def _validated(self) -> Mapping[str, float]:
         optimizer = self.model.optimizer

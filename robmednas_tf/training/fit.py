@@ -5,7 +5,7 @@ Source: paper sections 2.2 to 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,28 @@ class FitResult:
         """The kept weights' loss on the validation slices."""
         return self.history["val_loss"][self.best_epoch]
 
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that were trained."""
+        return len(self.history["val_loss"])
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Where a training asks whether it goes on.
+
+    Attributes:
+        epochs: After how many epochs.
+        goes_on: Asked there, the best epoch's weights so far in the model, with what `fit` would
+            return. A training that was killed before the next epoch was over asks again.
+    """
+
+    epochs: Collection[int]
+    goes_on: Callable[[FitResult], bool]
+
+
+NO_PAUSES = Pauses((), lambda _: True)
+
 
 def fit(
     model: TrainableUNet,
@@ -43,6 +65,7 @@ def fit(
     config: TrainingConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: Path | None = None,
+    pauses: Pauses = NO_PAUSES,
 ) -> FitResult:
     """Trains a compiled model and leaves the best epoch's weights in it.
 
@@ -55,6 +78,7 @@ def fit(
         callbacks: Keras callbacks; they see all that the epoch logs at its end.
         checkpoint: Where the state is kept after each epoch. A training that finds one goes on
             from it, and ends as if it had never stopped.
+        pauses: Where the training asks whether it goes on. One that does is as if never asked.
 
     Returns:
         The best epoch and the history.
@@ -66,7 +90,9 @@ def fit(
     best = BestEpoch(config, validate, checkpoint)
     best.set_model(model)
     best.restore(model)
-    if best.is_over:
+    asking = _Asking(best, pauses)
+    asking.set_model(model)
+    if best.is_over or not asking.goes_on():
         best.on_train_end()
     else:
         model.fit(
@@ -74,7 +100,7 @@ def fit(
             steps_per_epoch=train.num_steps,
             initial_epoch=best.num_epochs,
             epochs=config.epochs,
-            callbacks=[best, *callbacks],
+            callbacks=[best, *callbacks, asking],
             verbose=0,
             shuffle=False,
         )
@@ -101,6 +127,23 @@ def best_of(
         return None
     best.on_train_end()
     return FitResult(best.best_epoch, best.history)
+
+
+class _Asking(keras.callbacks.Callback):
+    def __init__(self, best: BestEpoch, pauses: Pauses):
+        super().__init__()
+        self._best, self._pauses = best, pauses
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self._best.is_over:
+            self.model.stop_training = not self.goes_on()
+
+    def goes_on(self) -> bool:
+        if self._best.num_epochs not in self._pauses.epochs:
+            return True
+        history = {name: list(values) for name, values in self._best.history.items()}
+        with self._best.in_place():
+            return self._pauses.goes_on(FitResult(self._best.best_epoch, history))
 
 
 class MeanLoss:

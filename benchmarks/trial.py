@@ -39,9 +39,10 @@ from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.report.panels import panel_image
-from robmednas_tf.search.hypermodel import Outcome, SearchData, UNetHyperModel
+from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracle import RecordedOracle
+from robmednas_tf.search.scoring import NO_RUNGS, Outcome, Rungs
 from robmednas_tf.search.tuner import SearchTuner
 from robmednas_tf.training.checkpoints import Validation
 from robmednas_tf.training.unet import TrainableUNet
@@ -94,10 +95,11 @@ class TimedHyperModel(UNetHyperModel):
         architecture: Architecture,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         checkpoint: Path | None = None,
+        rungs: Rungs = NO_RUNGS,
     ) -> Outcome:
         """Trains and scores a candidate as always."""
         watched = [*callbacks, self.watch]
-        outcome = super().train_and_score(model, architecture, watched, checkpoint)
+        outcome = super().train_and_score(model, architecture, watched, checkpoint, rungs)
         self.watch.lap("attack and scores")
         return outcome
 

@@ -10,26 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robmednas_tf.data.preprocessing import AS_IN_PAPER, OWN_SPACING_MM, Preprocessing
-from robmednas_tf.evaluation.regions import REGIONS
+from robmednas_tf.objectives import FIRST, PickRule, require_objectives
 
 PHANTOM = "phantom"
 KERNEL_INITIALIZERS = ("he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "orthogonal")
-
-
-def _objectives() -> dict[str, str]:
-    names = [""] + [f"_{region}" for region in REGIONS]
-    directions = {"dice": "max", "mae": "min"}
-    return {
-        f"{condition}_{metric}{name}": direction
-        for condition in ("adversarial", "clean")
-        for metric, direction in directions.items()
-        for name in names
-    }
-
-
-# Every metric of a trial that a search can optimise, and its direction. Without a region's name it
-# is the mean over the four regions.
-OBJECTIVES = _objectives()
 
 
 @dataclass(frozen=True)
@@ -158,38 +142,42 @@ class SearchConfig:
     Attributes:
         oracle: Name of the rule that proposes candidates.
         num_trials: Candidates that are trained and scored.
-        objective: Key of `OBJECTIVES`.
+        objectives: Keys of `robmednas_tf.objectives.DIRECTIONS`, a score first.
         epsilon: L-infinity size of the attack that scores, in z-score units.
         num_subjects: Subjects of the sub-dataset, parted 4:1:1.
         keep_models: Best trials whose weights stay on disk.
         seed: Seed of everything random in the search.
         confirm_top: Best trials that are trained again to choose the winner; 0 for none.
         confirm_seeds: Further trainings of each, with seeds of their own.
+        pick: How the winner is picked where there are several objectives.
 
     Source: paper section 2.2.
     """
 
     oracle: str
     num_trials: int
-    objective: str
+    objectives: tuple[str, ...]
     epsilon: float
     num_subjects: int
     keep_models: int
     seed: int
     confirm_top: int
     confirm_seeds: int
+    pick: PickRule = FIRST
 
     def __post_init__(self) -> None:
         _require_at_least(("num_trials", self.num_trials, 1), ("keep_models", self.keep_models, 1))
         _require_at_least(("num_subjects", self.num_subjects, 3), ("seed", self.seed, 0))
         _require_at_least(("confirm_top", self.confirm_top, 0))
         _require_at_least(("confirm_seeds", self.confirm_seeds, 1))
-        if self.objective not in OBJECTIVES:
-            raise ValueError(
-                f"objective must be one of {sorted(OBJECTIVES)}. Received: {self.objective!r}."
-            )
+        require_objectives(self.objectives)
         if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise ValueError(f"epsilon must be >= 0. Received: {self.epsilon}.")
+
+    @property
+    def objective(self) -> str:
+        """The first objective: the score that progress, analysis and the best trials go by."""
+        return self.objectives[0]
 
 
 def _require_at_least(*rules: tuple[str, int, int]) -> None:

@@ -15,6 +15,7 @@ LEVELS = {
     "files": 0,
     "machine": 0,
     "config": 0,
+    "objectives": 0,
     "data": 0,
     "examination": 0,
     "models": 1,

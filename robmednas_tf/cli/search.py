@@ -68,9 +68,10 @@ def num_phantoms(settings: SearchSettings) -> int:
 def greet(settings: SearchSettings) -> None:
     """Says what is about to be done and, on the phantom, how to do the real thing."""
     search, space = settings.search, settings.space
+    score = ", ".join(search.objectives)
     print(
         f"Searching {space.size:.3g} architectures with {search.num_trials} trials of "
-        f"{settings.training.epochs} epochs ({search.oracle}); score: {search.objective}, "
+        f"{settings.training.epochs} epochs ({search.oracle}); score: {score}, "
         f"FGSM epsilon {search.epsilon:g}.",
         flush=True,
     )

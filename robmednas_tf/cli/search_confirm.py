@@ -14,9 +14,10 @@ from robmednas_tf.report.confirmation_csv import write_confirmed_csv
 from robmednas_tf.report.wording import plural
 from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.confirming import Confirmer
+from robmednas_tf.search.front import candidates
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.repeats import RepeatRecord
-from robmednas_tf.search.trials import COMPLETED, TrialRecord, best
+from robmednas_tf.search.trials import COMPLETED, TrialRecord
 
 _TABLE = "confirmed.csv"
 
@@ -45,16 +46,16 @@ def confirm(
     Raises:
         OSError: If the run's folder cannot be written to.
     """
-    candidates = best(records, direction, search.confirm_top)
-    if not candidates:
+    found = candidates(records, search, search.confirm_top)
+    if not found:
         # Of an earlier call, with other numbers.
         for name in (_TABLE, "figures/confirmation.png", "figures/confirmation.svg"):
             (folder / name).unlink(missing_ok=True)
         return None
     objective = keras_tuner.Objective(search.objective, direction)
-    progress = ConfirmationLine(len(candidates), hypermodel.training.epochs, search.objective)
+    progress = ConfirmationLine(len(found), hypermodel.training.epochs, search.objective)
     confirmer = Confirmer(folder, hypermodel, objective, origin, progress)
-    confirmation = confirmer.confirm(candidates, search.confirm_seeds)
+    confirmation = confirmer.confirm(found, search.confirm_seeds)
     write_confirmed_csv(folder / _TABLE, confirmation)
     return confirmation
 
@@ -72,7 +73,7 @@ class ConfirmationLine:
     def __init__(
         self, num_candidates: int, epochs: int, objective: str, stream: TextIO | None = None
     ):
-        what = f"the {num_candidates} best trials" if num_candidates > 1 else "the best trial"
+        what = f"the {num_candidates} best trials" if num_candidates > 1 else "the winner"
         self._title = f"Confirming {what} with new seeds"
         self._epochs, self._objective, self._stream = epochs, objective, stream
 

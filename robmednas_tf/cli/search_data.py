@@ -9,6 +9,7 @@ from robmednas_tf.cli.subjects import identities, prepare_subjects
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.data.split import Split
+from robmednas_tf.objectives import OBJECTIVES
 from robmednas_tf.search.hypermodel import SearchData
 
 
@@ -31,7 +32,7 @@ class PreparedCohort:
 
 
 def prepare(
-    cohort: Cohort, cache: SliceCache, whole: Split, sub: Split, objective: str
+    cohort: Cohort, cache: SliceCache, whole: Split, sub: Split, objectives: Sequence[str]
 ) -> PreparedCohort:
     """Prepares the subjects that a search uses.
 
@@ -40,7 +41,7 @@ def prepare(
         cache: Where their slices are kept.
         whole: The cohort's split.
         sub: The search's sub-dataset.
-        objective: What scores a candidate.
+        objectives: What is optimised.
 
     Raises:
         ValueError: If a subject's files break a rule, two subjects are the same, or a subject
@@ -53,7 +54,9 @@ def prepare(
         return tuple(prepared[name] for name in names)
 
     search = SearchData(part(sub.train), part(sub.validation), part(sub.test))
-    _require_regions(search.test, objective)
+    for objective in objectives:
+        if objective in OBJECTIVES:
+            _require_regions(search.test, objective)
     unscored = [name for name in whole.train if name not in sub.test]
     final = SearchData(part(unscored), part(whole.validation), search.test)
     return PreparedCohort(search, final, part(whole.test), identities(prepared.values()))
@@ -67,6 +70,6 @@ def _require_regions(subjects: Sequence[PreparedSubject], objective: str) -> Non
         if empty and (not scored or scored[0] in empty):
             raise ValueError(
                 f"Subject {subject.name!r} scores the candidates, so its CT must have every "
-                f"region of --objective={objective}. Received: no voxel of {', '.join(empty)}. "
+                f"region of the objective {objective}. Received: no voxel of {', '.join(empty)}. "
                 "Give another --seed, leave the subject out, or score another region."
             )

@@ -13,14 +13,16 @@ from robmednas_tf.cli.search_data import PreparedCohort
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_result import FinalModel
 from robmednas_tf.cli.search_scores import score_groups
-from robmednas_tf.config import OBJECTIVES, PHANTOM
+from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.split import Split
 from robmednas_tf.evaluation.inference import AttackedInference, evenly_spread_panels
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.objectives import OBJECTIVES
 from robmednas_tf.report.contents import SearchReport
 from robmednas_tf.report.model_card import Making, Part, write_model_card
 from robmednas_tf.report.search import write_analysis_csv, write_figures, write_search_report
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.front import Front
 from robmednas_tf.search.trials import TrialRecord
 
 
@@ -38,6 +40,7 @@ class SearchedRun:
         command: The command line that repeats the run.
         fault: Why the search has stopped before its end, if it has.
         confirmation: Of the best trials; None where none was trained again.
+        front: The Pareto front; None where there is one objective.
     """
 
     settings: SearchSettings
@@ -49,6 +52,7 @@ class SearchedRun:
     command: str
     fault: str | None
     confirmation: Confirmation | None
+    front: Front | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> None:
         epsilon=run.settings.search.epsilon,
         seconds=_seconds(run),
         confirmation=run.confirmation,
+        front=run.front,
         command=run.command,
         settings=read_flags(folder),
         notes=_notes(run, winner),
@@ -111,10 +116,11 @@ def _found(run: SearchedRun, winner: Winner | None) -> dict[str, Any]:
     inference = AttackedInference(
         winner.result.model, run.settings.search.epsilon, run.settings.training.batch_size
     )
+    label = "Best trial" if run.front is None else "Picked trial"
     return {
         "best_trial_id": winner.trial.trial_id,
         "architecture": Architecture.from_dict(winner.trial.details["architecture"]),
-        "scores": score_groups(run.subjects, inference, winner.trial, run.records),
+        "scores": score_groups(run.subjects, inference, winner.trial, run.records, label),
         "panels": evenly_spread_panels(inference, run.subjects.held_out[0]),
     }
 
@@ -156,8 +162,13 @@ def _parts(subjects: PreparedCohort, is_anew: bool) -> list[Part]:
 
 
 def _notes(run: SearchedRun, winner: Winner | None) -> list[str]:
-    if run.confirmation is None or run.confirmation.is_decided_by_first_scores:
-        chosen = "by its score"
+    confirmation = run.confirmation
+    if (
+        confirmation is None
+        or confirmation.is_decided_by_first_scores
+        or len(confirmation.candidates) == 1
+    ):
+        chosen = "by its score" if run.front is None else "by its objectives"
     else:
         chosen = "by further scores"
     return [

@@ -13,12 +13,15 @@ import keras
 
 from robmednas_tf.cli.progress import StepLine
 from robmednas_tf.cli.search_confirm import outcome_line
+from robmednas_tf.config import SearchConfig
 from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.objectives import COSTS
 from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.failures import InfeasibleTrialError
+from robmednas_tf.search.front import values_of
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.trials import TrialRecord
 from robmednas_tf.search.tuner import SearchTuner
@@ -91,6 +94,7 @@ def trial_model(tuner: SearchTuner, trial: TrialRecord) -> keras.Model:
     if tuner.weights_path(trial.trial_id).is_file():
         return tuner.load_model(tuner.oracle.trials[trial.trial_id])
     # Dropped when fewer trials were to be confirmed. The trial's seed gives them again.
+    print(f"Training trial {trial.trial_id} as before: its weights were not kept.", flush=True)
     architecture = Architecture.from_dict(trial.details["architecture"])
     model = tuner.hypermodel.build_architecture(architecture)
     tuner.hypermodel.train(model, architecture)
@@ -98,12 +102,20 @@ def trial_model(tuner: SearchTuner, trial: TrialRecord) -> keras.Model:
 
 
 def tell_result(
-    folder: Path, objective: str, winner: TrialRecord, confirmation: Confirmation | None
+    folder: Path, search: SearchConfig, winner: TrialRecord, confirmation: Confirmation | None
 ) -> None:
     """Says which trial won, by what, and where to look."""
-    lines = [f"Best trial {winner.trial_id}: {objective} {winner.score:.4f}"]
+    is_pareto = len(search.objectives) > 1
+    title = "Picked" if is_pareto else "Best"
+    values = zip(search.objectives, values_of(winner, search.objectives), strict=True)
+    reached = ", ".join(
+        f"{name} {value:,.0f}" if name in COSTS else f"{name} {value:.4f}" for name, value in values
+    )
+    lines = [f"{title} trial {winner.trial_id}: {reached}"]
     if confirmation is not None:
-        lines.append(outcome_line(confirmation, objective))
+        lines.append(outcome_line(confirmation, search.objective))
+    if is_pareto:
+        lines.append(f"Front:   {folder / 'pareto.csv'}")
     lines += [
         f"Report:  {folder / 'report.html'}",
         f"Model:   {folder / 'best_model'}",

@@ -17,24 +17,27 @@ from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_report import SearchedRun, Winner, write_report
 from robmednas_tf.cli.search_result import FinalModel, final_model, tell_result, trial_model
-from robmednas_tf.config import OBJECTIVES, PHANTOM, TrainingConfig
+from robmednas_tf.config import PHANTOM, TrainingConfig
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.split import Split
 from robmednas_tf.files import write_text
 from robmednas_tf.machine import available_memory_gb
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.objectives import DIRECTIONS
 from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
 from robmednas_tf.report.model_card import mr_in_words
 from robmednas_tf.report.panels import panel_image
+from robmednas_tf.report.pareto_csv import write_pareto_csv
 from robmednas_tf.report.trials_csv import write_trials_csv
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.front import candidates, front_of
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.identity import read_identity
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.oracles import ORACLES
-from robmednas_tf.search.trials import TrialRecord, best
+from robmednas_tf.search.trials import TrialRecord
 from robmednas_tf.search.tuner import SearchTuner
 
 
@@ -57,14 +60,14 @@ class SearchRun:
         self.folder = settings.output_dir
         self.fault: str | None = None
         self.confirmation: Confirmation | None = None
-        self.direction = OBJECTIVES[settings.search.objective]
+        self.direction = DIRECTIONS[settings.search.objective]
 
     def run(self) -> None:
         """Does every step that is not done yet."""
         with commands.refusing_bad_input():
             self.oracle.open_folder(self.folder)
             self.subjects = prepare(
-                self.cohort, self.cache, self.whole, self.sub, self.settings.search.objective
+                self.cohort, self.cache, self.whole, self.sub, self.settings.search.objectives
             )
             self._write_record()
         try:
@@ -92,7 +95,7 @@ class SearchRun:
         space = keras_tuner.HyperParameters()
         declare_space(space, self.settings.space)
         return ORACLES[search.oracle](
-            objective=keras_tuner.Objective(search.objective, self.direction),
+            objective=[keras_tuner.Objective(name, DIRECTIONS[name]) for name in search.objectives],
             max_trials=search.num_trials,
             hyperparameters=space,
             seed=search.seed,
@@ -132,7 +135,12 @@ class SearchRun:
             "search",
             search_flags.FLAGS,
             self.settings.data,
-            {"max_memory_gb": self.max_memory_gb, "num_phantoms": self._num_phantoms},
+            {
+                "max_memory_gb": self.max_memory_gb,
+                "num_phantoms": self._num_phantoms,
+                # Also where --objectives alone was given: a repeat must not contradict itself.
+                "objective": self.settings.search.objective,
+            },
             {
                 "cohort": self.whole.to_dict(),
                 "search": self.sub.to_dict(),
@@ -193,7 +201,7 @@ class SearchRun:
         write_trials_csv(self.folder / "trials.csv", records)
 
     def _finish(self) -> None:
-        winners = best(self.oracle.records(), self.direction)
+        winners = candidates(self.oracle.records(), self.settings.search, 1)
         if not winners:
             self._report()
             self.fault = self.fault or "No trial could be scored; trials.csv has the reasons."
@@ -221,7 +229,7 @@ class SearchRun:
             words = mr_in_words(self.settings.data.preprocessing)
             export_onnx(result.model, self.folder / "best_model", words)
         self._report(winner, result)
-        tell_result(self.folder, self.settings.search.objective, winner, self.confirmation)
+        tell_result(self.folder, self.settings.search, winner, self.confirmation)
 
     def _report(self, winner: TrialRecord | None = None, result: FinalModel | None = None) -> None:
         search = SearchedRun(
@@ -234,6 +242,9 @@ class SearchRun:
             self.command,
             self.fault,
             self.confirmation,
+            front_of(self.oracle.records(), self.settings.search),
         )
+        if search.front is not None:
+            write_pareto_csv(self.folder / "pareto.csv", search.front, winner)
         won = Winner(winner, result) if winner is not None and result is not None else None
         write_report(self.folder, search, won)

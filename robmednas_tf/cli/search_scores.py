@@ -19,6 +19,7 @@ def score_groups(
     inference: AttackedInference,
     winner: TrialRecord,
     records: Sequence[TrialRecord],
+    label: str = "Best trial",
 ) -> list[ScoreGroup]:
     """Scores the final model and the look-up table on both groups of test subjects.
 
@@ -27,6 +28,7 @@ def score_groups(
         inference: The final model under attack.
         winner: The trial that it comes from.
         records: All trials.
+        label: What the winner's trial is called.
 
     Returns:
         The search's test subjects, with the winner's and the median trial beside; then the
@@ -39,7 +41,7 @@ def score_groups(
 
     searched, kept = rows(subjects.search.test), rows(subjects.held_out)
     trials = [
-        ScoreRow("Best trial", winner.metrics),
+        ScoreRow(label, winner.metrics),
         ScoreRow("Median of all trials", _medians(records)),
     ]
     return [

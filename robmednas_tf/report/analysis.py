@@ -70,7 +70,7 @@ def drawn_analysis(report: SearchReport) -> Iterator[Drawn]:
         analysis_wording.levels_caption(report),
     )
     correlations = "; ".join(
-        f"{analysis_wording.figure_of_trial(each.x)}: {analysis_wording.rho(each)}"
+        f"{wording.metric_label(each.x)}: {analysis_wording.rho(each)}"
         for each in analysis.associations[:2]
     )
     yield Drawn(
@@ -159,7 +159,7 @@ def _levels_table(analysis: Analysis) -> Table:
 def _associations_table(analysis: Analysis) -> Table:
     rows = [
         [
-            f"{analysis_wording.figure_of_trial(each.x)}; {wording.metric_label(each.y)}",
+            f"{wording.metric_label(each.x)}; {wording.metric_label(each.y)}",
             str(each.num_trials),
             wording.number(each.rho.value, 2),
             analysis_wording.interval(each.rho, 2),

@@ -90,7 +90,7 @@ def robustness_vs_size(analysis: Analysis) -> Figure:
     figure = new_figure(_WIDTH, 4.0)
     both = figure.subplots(1, 2, sharey=True)
     for axes, association in zip(both, analysis.associations, strict=False):
-        plain_axes(axes, analysis_wording.figure_of_trial(association.x), "")
+        plain_axes(axes, wording.metric_label(association.x), "")
         axes.set_title(
             analysis_wording.rho(association), loc="left", color=INK, fontsize=_FONT_SIZE
         )

@@ -17,17 +17,11 @@ _FACTORS = {
     SE_SHARE: "blocks with squeeze-and-excitation",
     **{name: f"blocks with branch {branch_name(at)}" for at, name in enumerate(BRANCH_SHARES)},
 }
-_FIGURES = {"parameters": "trainable parameters", "flops": "FLOPs of a slice"}
 
 
 def factor(name: str) -> str:
     """Returns what a factor is called."""
     return _FACTORS[name]
-
-
-def figure_of_trial(name: str) -> str:
-    """Returns what a trial's size or metric is called on an axis."""
-    return _FIGURES.get(name) or wording.metric_label(name)
 
 
 def percent(share: float) -> str:

@@ -28,8 +28,8 @@ def confirmation_in_short(report: SearchReport) -> str:
     if found is None or found.is_decided_by_first_scores:
         return ""
     return (
-        f"{_who_was_trained(found)} trained again with {_seeds(found)}, and it has the best mean: "
-        f"{wording.metric(report.objective, found.winner.mean)}."
+        f"{_who_was_trained(report, found)} trained again with {_seeds(found)}, and it has the "
+        f"best mean: {wording.metric(report.objective, found.winner.mean)}."
     )
 
 
@@ -63,9 +63,9 @@ def _sentences(report: SearchReport, confirmation: Confirmation) -> Iterator[str
     yield (
         "A trial's score is that of one training with one seed, and the best of "
         f"{wording.plural(len(report.scored), 'such score')} is biased upward: it belongs to a "
-        f"candidate that is good or lucky. {_who_was_trained(confirmation)} therefore trained and "
-        f"scored again as before, with {_seeds(confirmation)}: weights and order of slices were "
-        "drawn anew."
+        f"candidate that is good or lucky. {_who_was_trained(report, confirmation)} therefore "
+        f"trained and scored again as before, with {_seeds(confirmation)}: weights and order of "
+        "slices were drawn anew."
     )
     if confirmation.is_decided_by_first_scores:
         yield "No repeat gave a score, so that nothing is confirmed: the first scores decided."
@@ -76,9 +76,12 @@ def _sentences(report: SearchReport, confirmation: Confirmation) -> Iterator[str
     yield _how_lucky(report, confirmation)
 
 
-def _who_was_trained(confirmation: Confirmation) -> str:
+def _who_was_trained(report: SearchReport, confirmation: Confirmation) -> str:
     number = len(confirmation.candidates)
-    return f"The {number} best trials were" if number > 1 else "The best trial was"
+    if number == 1:
+        return "The best trial was" if report.front is None else "The picked trial was"
+    place = "" if report.front is None else " of the Pareto front"
+    return f"The {number} best trials{place} were"
 
 
 def _seeds(confirmation: Confirmation) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from robmednas_tf.config import OBJECTIVES
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.objectives import OBJECTIVES
 from robmednas_tf.search.analysis import Analysis, analyse
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.front import Front
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
 
 
@@ -57,7 +58,8 @@ class SearchReport:
         subjects: Names of the subjects by part: "train", "validation" and "test" of the search's
             sub-dataset, and whatever else, such as "held out".
         records: The search's trials; those still running are counted but not drawn.
-        objective: Key of `robmednas_tf.config.OBJECTIVES`.
+        objective: The score's, the first one where there are several: key of
+            `robmednas_tf.objectives.OBJECTIVES`.
         direction: "max" or "min", as the objective's.
         best_trial_id: The winner; None where no trial was scored.
         architecture: The winner's; None where no trial was scored.
@@ -70,6 +72,7 @@ class SearchReport:
         panels: Slices to show.
         notes: Limits of this very run, a sentence or two each.
         confirmation: Of the best trials; None where none was trained again.
+        front: The Pareto front; None where there is one objective.
 
     Raises:
         ValueError: If objective and direction disagree, or the best trial is not a scored one, or
@@ -92,6 +95,7 @@ class SearchReport:
     panels: Sequence[Panel] = ()
     notes: Sequence[str] = ()
     confirmation: Confirmation | None = None
+    front: Front | None = None
 
     def __post_init__(self) -> None:
         if OBJECTIVES.get(self.objective) != self.direction:

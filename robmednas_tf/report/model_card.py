@@ -46,11 +46,10 @@ def write_model_card(folder: Path, report: TrainingReport | SearchReport, making
     if report.architecture is None:
         raise ValueError("A model card needs a model. Received: a search without a winner.")
     template = _environment().get_template("model_card.md.j2")
-    objective = report.objective if isinstance(report, SearchReport) else None
     text = template.render(
         report=report,
         making=making,
-        objective=objective and wording.objective_phrase(objective),
+        objective=_won_by(report) if isinstance(report, SearchReport) else None,
         confirmation=confirmation_in_short(report) if isinstance(report, SearchReport) else "",
         attack=wording.attack_phrase(report.epsilon),
         size=report.image_size,
@@ -69,6 +68,15 @@ def write_model_card(folder: Path, report: TrainingReport | SearchReport, making
         normalised=tables.NORMALISED,
     )
     write_text(folder / CARD_FILE, text)
+
+
+def _won_by(report: SearchReport) -> str:
+    objectives = wording.objectives_phrase(report)
+    if report.front is None:
+        return objectives
+    return (
+        f"several objectives ({objectives}), picked from their Pareto front ({report.front.rule})"
+    )
 
 
 def _without_folder(command: str) -> str:

@@ -19,6 +19,8 @@ from robmednas_tf.report.figures import clean_vs_adversarial, score_vs_parameter
 from robmednas_tf.report.network import drawn_architecture, drawn_panels
 from robmednas_tf.report.page import Drawn, write_drawn, write_page
 from robmednas_tf.report.panels import CT_WINDOW_HU, ERROR_MAX_HU, panel_image
+from robmednas_tf.report.pareto import pareto_section
+from robmednas_tf.report.pareto_figure import drawn_front
 from robmednas_tf.report.trials_csv import write_trials_csv
 
 __all__ = [
@@ -52,6 +54,7 @@ def write_search_report(path: Path, report: SearchReport) -> None:
         score_tables=tables.score_tables(report.scores),
         architecture_table=report.architecture and tables.architecture_table(report.architecture),
         confirmation=_confirmation(report),
+        pareto=pareto_section(report),
         analysis=analysis_section(report),
         scored_trials=tables.scored_trials(report),
         unscored_trials=tables.unscored_trials(report),
@@ -71,7 +74,8 @@ def write_figures(folder: Path, report: SearchReport) -> list[Path]:
 
     Returns:
         The files: `search_curve`, `clean_vs_adversarial`, `score_vs_parameters`, and, where there
-        is one to draw, those of the analysis, `confirmation`, `architecture` and `panels`.
+        is one to draw, those of the analysis, `pareto_front`, `confirmation`, `architecture` and
+        `panels`.
     """
     return write_drawn(folder, _figures(report))
 
@@ -99,6 +103,8 @@ def _figures(report: SearchReport) -> Iterator[Drawn]:
         alternatives.of_score_vs_parameters(report),
     )
     yield from drawn_analysis(report)
+    if report.front is not None and report.front.members:
+        yield drawn_front(report, report.front)
     if report.confirmation is not None:
         yield drawn_confirmation(report, report.confirmation)
     if report.architecture is not None:

@@ -174,7 +174,11 @@ def key_figures(report: SearchReport) -> list[tuple[str, str, str]]:
         clean = trial.metrics.get("clean_dice", math.nan)
         flops = wording.count(number_of(trial, "flops"))
         figures = [
-            ("Best trial", trial.trial_id, f"depth {wording.number(number_of(trial, 'depth'), 0)}"),
+            (
+                "Best trial" if report.front is None else "Picked trial",
+                trial.trial_id,
+                f"depth {wording.number(number_of(trial, 'depth'), 0)}",
+            ),
             _score_figure(report, wording.metric(report.objective, score_of(trial))),
             ("Its clean Dice", wording.number(clean, 3), "mean of four regions"),
             ("Its parameters", wording.count(number_of(trial, "parameters")), f"{flops} FLOPs"),

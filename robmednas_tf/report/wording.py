@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from robmednas_tf.evaluation.regions import REGIONS
+from robmednas_tf.objectives import COSTS
 from robmednas_tf.report.contents import ScoreGroup, SearchReport, score_of
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.front import Front, values_of
+from robmednas_tf.search.trials import TrialRecord
 
 UNDEFINED = "\N{EN DASH}"
 UNMEASURED = "n/a"
 
+_COST_LABELS = {"parameters": "trainable parameters", "flops": "FLOPs of a slice"}
 _CONDITIONS = {"adversarial": "under attack", "clean": "on clean input"}
 # The regions a change of which says most: the whole head is the complement of air.
 TOLD_REGIONS = ("bone", "air", "soft_tissue")
@@ -27,7 +31,9 @@ def number(value: float | None, digits: int) -> str:
 
 
 def metric(name: str, value: float | None) -> str:
-    """Returns a metric's value as tables show it: Dice with three decimals, MAE with one."""
+    """Returns a value as tables show it: Dice with three decimals, MAE with one, costs in short."""
+    if name in COSTS:
+        return count(math.nan if value is None else value)
     return number(value, 1 if "mae" in name else 3)
 
 
@@ -69,7 +75,9 @@ def square(size: int) -> str:
 
 
 def metric_label(name: str) -> str:
-    """Returns what figures call a metric, such as "Dice under attack, bone"."""
+    """Returns what figures call a metric or cost, such as "Dice under attack, bone"."""
+    if name in COSTS:
+        return _COST_LABELS[name]
     condition, kind, *region = name.split("_")
     place = REGIONS["_".join(region)].label.lower() if region else "mean of four regions"
     unit = "MAE (HU)" if kind == "mae" else "Dice"
@@ -78,12 +86,21 @@ def metric_label(name: str) -> str:
 
 def objective_phrase(name: str) -> str:
     """Returns what a search optimised, to stand in a sentence."""
+    if name in COSTS:
+        return f"the {_COST_LABELS[name]}"
     condition, kind, *region = name.split("_")
     what = "mean absolute error in HU" if kind == "mae" else "Dice overlap"
     where = (
         f"of {REGIONS['_'.join(region)].label.lower()}" if region else "averaged over four regions"
     )
     return f"the {what} {where}, {_CONDITIONS[condition]}"
+
+
+def objectives_phrase(report: SearchReport) -> str:
+    """Returns all that a search optimised, to stand in a sentence."""
+    names = report.front.directions if report.front is not None else [report.objective]
+    # The phrases have commas of their own.
+    return "; ".join(objective_phrase(name) for name in names)
 
 
 def attack_phrase(epsilon: float) -> str:
@@ -99,7 +116,9 @@ def attack_phrase(epsilon: float) -> str:
 
 def best_word(report: SearchReport) -> str:
     """Returns what the best trial is called where its first score need not be the best."""
-    return "winner" if report.confirmation is not None else "best"
+    if report.confirmation is not None:
+        return "winner"
+    return "best" if report.front is None else "pick"
 
 
 def summary(report: SearchReport) -> str:
@@ -136,7 +155,7 @@ def _what_was_done(report: SearchReport) -> str:
         f"{plural(num_trials, 'U-Net architecture')} for MR-to-CT synthesis {each} trained on "
         f"{plural(num_train, 'subject')} of the cohort {report.cohort} (axial slices of {size} "
         f"pixels) and scored on {plural(num_test, 'other subject')} by "
-        f"{objective_phrase(report.objective)}."
+        f"{objectives_phrase(report)}."
     )
 
 
@@ -152,6 +171,8 @@ def _what_was_found(report: SearchReport) -> str:
             )
         return found
     score = metric(report.objective, score_of(best))
+    if report.front is not None:
+        return _what_was_picked(report, best, report.front)
     if report.confirmation is not None and not report.confirmation.is_decided_by_first_scores:
         return _what_was_confirmed(report, report.confirmation)
     if len(report.scored) == 1:
@@ -160,6 +181,22 @@ def _what_was_found(report: SearchReport) -> str:
         f"The best of the {len(report.scored)} that gave a score, trial {best.trial_id}, reached "
         f"{score}; the median is {metric(report.objective, report.median_score)}."
     )
+
+
+def _what_was_picked(report: SearchReport, winner: TrialRecord, front: Front) -> str:
+    values = zip(front.directions, values_of(winner, front.directions), strict=True)
+    reached = listed([f"{metric_label(name)}: {metric(name, value)}" for name, value in values])
+    found = (
+        f"Of the {len(report.scored)} that gave a score, {len(front.members)} "
+        f"{'lies' if len(front.members) == 1 else 'lie'} on the Pareto front, from which trial "
+        f"{winner.trial_id} was picked ({front.rule}). It reached, in its trial, {reached}."
+    )
+    confirmation = report.confirmation
+    if confirmation is None or confirmation.is_decided_by_first_scores:
+        return found
+    mean = metric(report.objective, confirmation.winner.mean)
+    again = plural(len(confirmation.winner.scores), "new seed")
+    return f"{found} Its first objective averages {mean} over {again}."
 
 
 def _what_was_confirmed(report: SearchReport, confirmation: Confirmation) -> str:

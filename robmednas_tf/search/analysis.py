@@ -99,7 +99,7 @@ def analyse(records: Iterable[TrialRecord], objective: str, direction: str) -> A
 
     Args:
         records: Its trials.
-        objective: Key of `robmednas_tf.config.OBJECTIVES`.
+        objective: Key of `robmednas_tf.objectives.OBJECTIVES`.
         direction: "max" or "min", as the objective's.
 
     Returns:

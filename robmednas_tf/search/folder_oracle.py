@@ -9,6 +9,7 @@ from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
+from keras_tuner.src.engine.objective import create_objective
 
 from robmednas_tf.files import write_json
 from robmednas_tf.search import identity, tracking, trials
@@ -46,8 +47,10 @@ class FolderOracle(keras_tuner.Oracle):
             _require(1, max_trials=max_trials)
         if num_startup_trials is not None:
             _require(0, num_startup_trials=num_startup_trials)
+        # KerasTuner would minimise the sum of several, whatever their units.
+        first, *further = objective if isinstance(objective, (list, tuple)) else [objective]
         super().__init__(
-            objective=objective,
+            objective=first,
             max_trials=max_trials,
             # The oracle's space may grow; the caller's object stays as it is.
             hyperparameters=hyperparameters.copy() if hyperparameters else None,
@@ -57,6 +60,12 @@ class FolderOracle(keras_tuner.Oracle):
             seed=seed or 1,
             max_retries_per_trial=max_retries_per_trial,
         )
+        self.further_objectives = tuple(create_objective(each) for each in further)
+        if further and pruner is not None:
+            raise ValueError(
+                "With several objectives there can be no pruner: it goes by the first alone, and "
+                f"would stop the cheap candidates of a front. Received: {pruner.name}."
+            )
         self.seed = seed
         self.pruner = pruner
         # Without a pruner there is no such setting, as in searches that knew none.
@@ -161,6 +170,9 @@ class FolderOracle(keras_tuner.Oracle):
             "format": identity.FORMAT,
             "oracle": self.name,
             "objective": identity.describe_objective(self.objective),
+            "further_objectives": [
+                identity.describe_objective(each) for each in self.further_objectives
+            ],
             "seed": self.seed,
             "space": self._declared,
             "settings": self.settings,

@@ -20,6 +20,8 @@ FORMAT = 1
 _KEYS = {"format", "oracle", "objective", "seed", "space", "settings", "found"} | {
     "num_startup_trials"
 }
+# What folders of searches that began before these settings existed do not say.
+_UNSAID: Mapping[str, Any] = {"further_objectives": []}
 
 
 def read_identity(folder: Path) -> dict[str, Any] | None:
@@ -40,13 +42,11 @@ def read_identity(folder: Path) -> dict[str, Any] | None:
             f"File {str(path)!r}, which says how the search was set up, cannot be read: {error}. "
             "Restore it, or give another --output_dir."
         ) from error
-    return identity
+    return {**_UNSAID, **identity}
 
 
 def describe_objective(objective: Any) -> Any:
-    """Returns a KerasTuner objective as JSON-ready names and directions."""
-    if hasattr(objective, "objectives"):
-        return [describe_objective(each) for each in objective.objectives]
+    """Returns a KerasTuner objective as a JSON-ready name and direction."""
     return {"name": objective.name, "direction": objective.direction}
 
 

@@ -17,6 +17,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from robmednas_tf.search import tracking
 from robmednas_tf.search.failures import reason_of, setup_fault
 from robmednas_tf.search.folder_oracle import FolderOracle
+from robmednas_tf.search.front import lack_of
 from robmednas_tf.search.locking import locked
 from robmednas_tf.search.pruning import rungs_in, stopped_at
 from robmednas_tf.search.sampling import Values, key_of, untried
@@ -30,7 +31,9 @@ class RecordedOracle(FolderOracle):
     the settings under which they compare in `search.json` beside them.
 
     Args:
-        objective: As in `keras_tuner.Oracle`.
+        objective: As in `keras_tuner.Oracle`. Of a list, the first one is the trials' score, by
+            which the best are told; the others are never added to it, but taken from a trial's
+            metrics, or from what the tuner has noted of it. A trial without all of them fails.
         max_trials: Trials to score, > 0, or None without a limit: those completed and those that
             the pruner stopped. Failed ones do not count. It may differ when a search goes on.
         hyperparameters: The search space, as in `keras_tuner.Oracle`.
@@ -42,7 +45,8 @@ class RecordedOracle(FolderOracle):
         max_attempts: How many times the process may end during a trial before the trial is failed.
         allow_new_entries: As in `keras_tuner.Oracle`.
         tune_new_entries: As in `keras_tuner.Oracle`.
-        pruner: Says at rungs which trials go on; part of `settings`. None stops none.
+        pruner: Says at rungs which trials go on, by the score; part of `settings`. None stops none,
+            as it must be with several objectives.
 
     Raises:
         ValueError: If a number is outside its domain or `settings` is not ready for JSON.
@@ -138,7 +142,7 @@ class RecordedOracle(FolderOracle):
         record, kept = self.ledger[trial.trial_id], self.trials[trial.trial_id]
         values, found = self._grown(record, trial.hyperparameters)
         text = trial.message or ""
-        kept.status, reason = self._outcome(kept, trial.status, text)
+        kept.status, reason = self._outcome(kept, record, trial.status, text)
         again = kept.status == TrialStatus.INVALID and record.retries < self.max_retries_per_trial
         pruned = kept.status == TrialStatus.COMPLETED and stopped_at(record) is not None
         completed = kept.status == TrialStatus.COMPLETED and not pruned
@@ -209,7 +213,9 @@ class RecordedOracle(FolderOracle):
         self._display.on_trial_begin(trial)
         return trial
 
-    def _outcome(self, trial: Trial, status: str, text: str) -> tuple[str, str | None]:
+    def _outcome(
+        self, trial: Trial, record: TrialRecord, status: str, text: str
+    ) -> tuple[str, str | None]:
         if status in (TrialStatus.INVALID, TrialStatus.FAILED):
             return status, reason_of(text)
         if status != TrialStatus.COMPLETED:
@@ -220,7 +226,9 @@ class RecordedOracle(FolderOracle):
             self.score_trial(trial)
         if not math.isfinite(trial.score):
             return TrialStatus.INVALID, f"score is {trial.score}"
-        return status, None
+        measured = dataclasses.replace(record, metrics=tracking.metrics_at(trial, trial.best_step))
+        lack = lack_of(measured, [each.name for each in self.further_objectives])
+        return TrialStatus.INVALID if lack else status, lack
 
     def _give_up(self, record: TrialRecord, reason: str) -> None:
         self.ledger.change(record.trial_id, status=FAILED, message=reason)

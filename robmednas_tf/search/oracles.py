@@ -43,6 +43,7 @@ class TPEOracle(RecordedOracle):
             self.seed,
             number,
             salt,
+            self.further_objectives,
         )
         return values, "model"
 

@@ -1,7 +1,8 @@
 """Proposals by Optuna's tree-structured Parzen estimator, as a pure function of the history.
 
 Source: paper section 2.2 (TPE); Bergstra et al. 2011. Multivariate and grouped, so that choices
-which only work together are modelled together, and conditional ones among their like.
+which only work together are modelled together, and conditional ones among their like. With several
+objectives the good trials are those of the first Pareto fronts (Ozaki et al. 2022).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
+from robmednas_tf.search.front import optuna_directions, values_of
 from robmednas_tf.search.pruning import rungs_in
 from robmednas_tf.search.quiet import quiet_optuna
 from robmednas_tf.search.sampling import Values, random_stream, walk
@@ -32,6 +34,7 @@ def tpe_values(
     seed: int,
     number: int,
     salt: int = 0,
+    further_objectives: Sequence[keras_tuner.Objective] = (),
 ) -> Values:
     """Proposes a configuration: the same for the same arguments.
 
@@ -40,11 +43,12 @@ def tpe_values(
         history: Trials so far, by number. Those that run are taken for bad ones, so that they are
             not proposed again; failed ones teach nothing. Those that were stopped come after the
             completed ones, by their last rung, then by their score there.
-        direction: "min" or "max".
+        direction: "min" or "max", the score's.
         num_startup_trials: Scored trials below which the proposal is random.
         seed: The search's seed, >= 0.
         number: Number of the trial to propose.
         salt: Which of the proposals for this trial.
+        further_objectives: What is optimised besides the score.
 
     Returns:
         Values of the active hyperparameters.
@@ -55,7 +59,9 @@ def tpe_values(
     sampler_seed = int(random_stream(seed, number, salt).generate_state(1)[0])
     with quiet_optuna():
         study = optuna.create_study(
-            direction="maximize" if direction == "max" else "minimize",
+            directions=optuna_directions(
+                [direction, *(each.direction for each in further_objectives)]
+            ),
             sampler=optuna.samplers.TPESampler(
                 multivariate=True,
                 group=True,
@@ -65,7 +71,8 @@ def tpe_values(
             ),
         )
         distributions = [_distribution(hyperparameter) for hyperparameter in space.space]
-        study.add_trials([_frozen(space, distributions, record) for record in history])
+        names = [each.name for each in further_objectives]
+        study.add_trials([_frozen(space, distributions, record, names) for record in history])
         trial = study.ask()
         return walk(space, lambda each, place: _suggested(trial, each, place))
 
@@ -83,6 +90,7 @@ def _frozen(
     space: keras_tuner.HyperParameters,
     distributions: Sequence[optuna.distributions.BaseDistribution | None],
     record: TrialRecord,
+    further_names: Sequence[str],
 ) -> optuna.trial.FrozenTrial:
     import optuna
 
@@ -108,9 +116,12 @@ def _frozen(
         FAILED: states.FAIL,
         PRUNED: states.PRUNED,
     }
+    values = None
+    if record.status == COMPLETED and record.score is not None:
+        values = [record.score, *values_of(record, further_names)]
     return optuna.trial.create_trial(
         state=state[record.status],
-        value=record.score if record.status == COMPLETED else None,
+        values=values,
         intermediate_values={rung.epoch: rung.score for rung in rungs_in(record)},
         params=params,
         distributions=domains,

@@ -55,5 +55,4 @@ def quiet_about_nan() -> Iterator[None]:
 
 
 def _direction(objective: Any, name: str) -> str | None:
-    parts = getattr(objective, "objectives", ())
-    return next((each.direction for each in (objective, *parts) if each.name == name), None)
+    return objective.direction if objective.name == name else None

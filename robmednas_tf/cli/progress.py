@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from robmednas_tf.search.trials import COMPLETED, TrialRecord, best
+from robmednas_tf.search.pruning import stopped_at
+from robmednas_tf.search.trials import COMPLETED, PRUNED, TrialRecord, best
 
 
 class _Line:
@@ -63,13 +64,13 @@ class ConsoleProgress:
     def search_started(self, folder: Path) -> None:
         """Says what is there already, where a search goes on."""
         if self._records:
-            done = f"{self._num_completed()} of {self._num_trials} trials are done."
+            done = f"{self._num_scored()} of {self._num_trials} trials are done."
             self._line.say(f"Going on in {folder}: {done}")
 
     def search_ended(self) -> None:
         """Says why there are fewer trials than were asked for, where there are."""
-        if self._num_completed() < self._num_trials:
-            found = f"{self._num_completed()} of {self._num_trials} trials."
+        if self._num_scored() < self._num_trials:
+            found = f"{self._num_scored()} of {self._num_trials} trials."
             self._line.say(f"The search space holds no more architectures: {found}")
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -89,29 +90,37 @@ class ConsoleProgress:
         place = self._place()
         self._records[record.trial_id] = record
         seconds = time.monotonic() - self._started
-        if record.status != COMPLETED:
+        if record.status not in (COMPLETED, PRUNED):
             self._line.say(f"{place}: failed: {record.message}")
             return
         self._durations.append(seconds)
         size = record.details.get("parameters", 0)
         self._line.say(
-            f"{place}: {self._objective} {record.score:.4f} in {seconds:.0f} s "
+            f"{place}: {self._outcome(record)} in {seconds:.0f} s "
             f"(depth {record.details.get('depth')}, {size:,} parameters, {record.source}), "
             f"{self._best()}, {self._left(0)}"
         )
 
-    def _place(self) -> str:
-        return f"Trial {min(self._num_completed() + 1, self._num_trials)}/{self._num_trials}"
+    def _outcome(self, record: TrialRecord) -> str:
+        rung = stopped_at(record)
+        if record.status == COMPLETED or rung is None:
+            return f"{self._objective} {record.score:.4f}"
+        return (
+            f"stopped at epoch {rung.epoch}: {self._objective} {rung.score:.4f}, {rung.shortfall},"
+        )
 
-    def _num_completed(self) -> int:
-        return sum(record.status == COMPLETED for record in self._records.values())
+    def _place(self) -> str:
+        return f"Trial {min(self._num_scored() + 1, self._num_trials)}/{self._num_trials}"
+
+    def _num_scored(self) -> int:
+        return sum(record.status in (COMPLETED, PRUNED) for record in self._records.values())
 
     def _best(self) -> str:
         top = best(self._records.values(), self._direction)
         return f"best so far {top[0].score:.4f}" if top else "no score so far"
 
     def _left(self, epoch: int) -> str:
-        remaining = self._num_trials - self._num_completed() - epoch / self._epochs
+        remaining = self._num_trials - self._num_scored() - epoch / self._epochs
         if self._durations:
             seconds = remaining * sum(self._durations) / len(self._durations)
         elif epoch:

@@ -75,6 +75,13 @@ def greet(settings: SearchSettings) -> None:
         f"FGSM epsilon {search.epsilon:g}.",
         flush=True,
     )
+    if settings.pruner is not None:
+        rungs = ", ".join(map(str, settings.pruner.rungs))
+        print(
+            f"At epochs {rungs} only the best 1/{settings.pruner.eta} of the candidates so far "
+            f"go on ({settings.pruner.name}).",
+            flush=True,
+        )
     if settings.data.data == PHANTOM:
         print(
             "On made-up heads. For your own volumes: --data=FOLDER. "

@@ -9,16 +9,18 @@ from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.cli import data_flags, training_flags
+from robmednas_tf.cli import data_flags, pruner_flags, training_flags
 from robmednas_tf.config import DataConfig, SearchConfig, TrainingConfig
 from robmednas_tf.models.architecture import PATTERNS
 from robmednas_tf.models.space import FILTERS, MAX_DEPTH, REDUCTION_RATIOS, SearchSpace
 from robmednas_tf.objectives import COSTS, FIRST, OBJECTIVES, PickRule
 from robmednas_tf.onnx_export import require_onnx
+from robmednas_tf.search.pruning import Pruner
 
 FLAGS = flags.FlagValues()
 data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=0)
 training_flags.define(FLAGS)
+pruner_flags.define(FLAGS)
 
 # What is searched, on what.
 flags.DEFINE_enum(
@@ -35,7 +37,8 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "num_trials",
     12,
-    "Candidates trained and scored; failed ones do not count. Paper: 200.",
+    "Candidates trained and scored, those that the pruner stops included; failed ones do not "
+    "count. Paper: 200.",
     flag_values=FLAGS,
 )
 flags.DEFINE_enum(
@@ -163,6 +166,7 @@ class SearchSettings:
     search: SearchConfig
     training: TrainingConfig
     final_training: TrainingConfig | None
+    pruner: Pruner | None
     deterministic: bool
     max_memory_gb: float
     onnx: bool = False
@@ -201,6 +205,7 @@ def settings_from_flags() -> SearchSettings:
         ),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, patience=0),
         final_training=_final_training(),
+        pruner=pruner_flags.pruner(FLAGS, FLAGS.epochs),
         deterministic=FLAGS.deterministic,
         max_memory_gb=FLAGS.max_memory_gb,
         onnx=FLAGS.onnx,

@@ -100,6 +100,7 @@ class SearchRun:
             hyperparameters=space,
             seed=search.seed,
             settings=self._identity(),
+            pruner=self.settings.pruner,
         )
 
     @cached_property
@@ -204,7 +205,7 @@ class SearchRun:
         winners = candidates(self.oracle.records(), self.settings.search, 1)
         if not winners:
             self._report()
-            self.fault = self.fault or "No trial could be scored; trials.csv has the reasons."
+            self.fault = self.fault or "No trial came to its end; trials.csv has the reasons."
             return
         winner, final = winners[0], self.settings.final_training
         if self.confirmation is not None:

@@ -14,9 +14,10 @@ from robmednas_tf.report.panels import mean_dice
 def of_search_curve(report: SearchReport) -> str:
     """Describes the search curve."""
     trials = wording.plural(len(report.scored), "scored trial")
+    stopped = f", {len(report.stopped)} stopped early" if report.stopped else ""
     return (
         f"Scatter plot: {wording.metric_label(report.objective)} of {trials} by trial number, "
-        f"{len(report.failed)} failed. {_best(report)}"
+        f"{len(report.failed)} failed{stopped}. {_best(report)}"
     )
 
 

@@ -41,7 +41,7 @@ def analysis_section(report: SearchReport) -> AnalysisSection:
     attacked, clean = map(wording.metric_label, (analysis.attacked_metric, analysis.clean_metric))
     return AnalysisSection(
         analysis_wording.findings(analysis),
-        analysis_wording.cautions(analysis, len(report.failed)),
+        analysis_wording.cautions(analysis, len(report.failed), len(report.stopped)),
         {
             "Rank correlations over trials": _associations_table(analysis),
             "Explained variance of being among the best quarter": _importance_table(analysis),

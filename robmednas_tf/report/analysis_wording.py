@@ -77,8 +77,14 @@ def findings(analysis: Analysis) -> str:
     return text
 
 
-def cautions(analysis: Analysis, num_failed: int) -> list[str]:
-    """Returns what must not be read into the figures."""
+def cautions(analysis: Analysis, num_failed: int, num_stopped: int = 0) -> list[str]:
+    """Returns what must not be read into the figures.
+
+    Args:
+        analysis: What was found.
+        num_failed: Trials that failed.
+        num_stopped: Trials that were stopped at a rung.
+    """
     if analysis.is_random:
         first = (
             "Every architecture was drawn at random: the search's choice confounds nothing here. "
@@ -93,7 +99,16 @@ def cautions(analysis: Analysis, num_failed: int) -> list[str]:
         )
     failed = wording.plural(num_failed, "failed trial")
     is_left_out = "is" if num_failed == 1 else "are"
-    return [first] + [f"The {failed} {is_left_out} left out."] * bool(num_failed)
+    trials = wording.plural(num_stopped, "trial")
+    stopped = (
+        f"Without the {trials} that the pruner stopped: those that are left were selected by their "
+        "scores on the way, so that whatever makes a candidate bad from the start is understated."
+    )
+    return (
+        [first]
+        + [f"The {failed} {is_left_out} left out."] * bool(num_failed)
+        + [stopped] * bool(num_stopped)
+    )
 
 
 def importance_caption(analysis: Analysis) -> str:

@@ -15,7 +15,7 @@ from robmednas_tf.objectives import OBJECTIVES
 from robmednas_tf.search.analysis import Analysis, analyse
 from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.front import Front
-from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
+from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,11 @@ class SearchReport:
         return [record for record in self.records if record.status == FAILED]
 
     @property
+    def stopped(self) -> list[TrialRecord]:
+        """The trials that were stopped at a rung, by number."""
+        return [record for record in self.records if record.status == PRUNED]
+
+    @property
     def best(self) -> TrialRecord | None:
         """The winner's record."""
         for record in self.scored:
@@ -152,6 +157,11 @@ class SearchReport:
 def score_of(record: TrialRecord) -> float:
     """Returns a trial's score, NaN where it has none."""
     return math.nan if record.score is None else record.score
+
+
+def epochs_of(record: TrialRecord) -> int:
+    """Returns how many epochs a trial was trained, 0 where its record does not say it."""
+    return len(record.details.get("history", {}).get("val_loss", ()))
 
 
 def number_of(record: TrialRecord, detail: str) -> float:

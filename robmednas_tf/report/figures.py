@@ -57,14 +57,15 @@ def search_curve(report: SearchReport) -> Figure:
         label, marker, colour = _SOURCES.get(source, (source, "^", MUTED))
         scatter(axes, numbers, scores, marker=marker, color=colour, label=label)
     _best_so_far(axes, report)
-    _failures_on_axis(axes, report.failed)
+    _on_axis(axes, report.failed, "failed", "x", VERMILION)
+    _on_axis(axes, report.stopped, "stopped early", "|", MUTED)
     last = max((record.number for record in report.records), default=0)
     axes.set_xlim(-0.6 - 0.01 * last, last + 0.6 + 0.01 * last)
     if report.best is not None:
         _label_best(axes, report, report.best.number, score_of(report.best), _side(report))
     else:
         say_empty(axes, "No trial was scored.")
-    if report.scored or report.failed:
+    if report.scored or report.failed or report.stopped:
         _legend(figure, 5)
     return figure
 
@@ -168,21 +169,23 @@ def _running_best(scores: ArrayLike, direction: str) -> np.ndarray:
     return best.accumulate(np.asarray(scores))
 
 
-def _failures_on_axis(axes: Axes, failed: Sequence[TrialRecord]) -> None:
-    if failed:
+def _on_axis(
+    axes: Axes, records: Sequence[TrialRecord], label: str, marker: str, colour: str
+) -> None:
+    if records:
         on_axis = blended_transform_factory(axes.transData, axes.transAxes)
-        numbers = [record.number for record in failed]
+        numbers = [record.number for record in records]
         axes.scatter(
             numbers,
-            [0.0] * len(failed),
-            marker="x",
+            [0.0] * len(records),
+            marker=marker,
             s=34,
-            color=VERMILION,
+            color=colour,
             linewidths=1.6,
             transform=on_axis,
             clip_on=False,
             zorder=4,
-            label="failed",
+            label=label,
         )
 
 

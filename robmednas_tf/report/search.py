@@ -21,6 +21,7 @@ from robmednas_tf.report.page import Drawn, write_drawn, write_page
 from robmednas_tf.report.panels import CT_WINDOW_HU, ERROR_MAX_HU, panel_image
 from robmednas_tf.report.pareto import pareto_section
 from robmednas_tf.report.pareto_figure import drawn_front
+from robmednas_tf.report.pruning import drawn_rungs, pruning_section
 from robmednas_tf.report.trials_csv import write_trials_csv
 
 __all__ = [
@@ -53,6 +54,7 @@ def write_search_report(path: Path, report: SearchReport) -> None:
         key_figures=tables.key_figures(report),
         score_tables=tables.score_tables(report.scores),
         architecture_table=report.architecture and tables.architecture_table(report.architecture),
+        pruning=pruning_section(report),
         confirmation=_confirmation(report),
         pareto=pareto_section(report),
         analysis=analysis_section(report),
@@ -74,8 +76,8 @@ def write_figures(folder: Path, report: SearchReport) -> list[Path]:
 
     Returns:
         The files: `search_curve`, `clean_vs_adversarial`, `score_vs_parameters`, and, where there
-        is one to draw, those of the analysis, `pareto_front`, `confirmation`, `architecture` and
-        `panels`.
+        is one to draw, `rungs`, those of the analysis, `pareto_front`, `confirmation`,
+        `architecture` and `panels`.
     """
     return write_drawn(folder, _figures(report))
 
@@ -102,6 +104,9 @@ def _figures(report: SearchReport) -> Iterator[Drawn]:
         score_vs_parameters(report),
         alternatives.of_score_vs_parameters(report),
     )
+    rungs = drawn_rungs(report)
+    if rungs is not None:
+        yield rungs
     yield from drawn_analysis(report)
     if report.front is not None and report.front.members:
         yield drawn_front(report, report.front)

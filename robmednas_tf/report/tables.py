@@ -19,7 +19,8 @@ from robmednas_tf.report.contents import (
     number_of,
     score_of,
 )
-from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord, best
+from robmednas_tf.search.pruning import stopped_at
+from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, TrialRecord, best
 
 # A trial's metrics in the table of all trials; the objective stands there as its score.
 _TRIAL_METRICS = {
@@ -132,12 +133,11 @@ def _trial_row(record: TrialRecord, objective: str, metrics: Iterable[str]) -> l
 
 
 def unscored_trials(report: SearchReport) -> Table:
-    """Returns the trials that failed or never ended, by number, each with its reason."""
+    """Returns the trials that failed, were stopped or never ended, each with its reason."""
     rows = [
         [
             record.trial_id,
-            "failed" if record.status == FAILED else "not ended",
-            record.message or wording.UNDEFINED,
+            *_why_unscored(record, report.objective),
             wording.count(number_of(record, "parameters")),
             wording.number(number_of(record, "memory_gb"), 1),
             blocks_in_short(architecture_of(record), "\n"),
@@ -147,6 +147,15 @@ def unscored_trials(report: SearchReport) -> Table:
     ]
     head = ["Trial", "Status", "Reason", "Parameters", "Memory (GB)", "Blocks: encoder, decoder"]
     return Table(head, rows)
+
+
+def _why_unscored(record: TrialRecord, objective: str) -> tuple[str, str]:
+    rung = stopped_at(record)
+    if record.status == PRUNED and rung is not None:
+        score = wording.metric(objective, rung.score)
+        return f"stopped at epoch {rung.epoch}", f"{score}, {rung.shortfall}"
+    status = "failed" if record.status == FAILED else "not ended"
+    return status, record.message or wording.UNDEFINED
 
 
 def settings_table(settings: Mapping[str, Any]) -> Table:
@@ -183,8 +192,10 @@ def key_figures(report: SearchReport) -> list[tuple[str, str, str]]:
             ("Its clean Dice", wording.number(clean, 3), "mean of four regions"),
             ("Its parameters", wording.count(number_of(trial, "parameters")), f"{flops} FLOPs"),
         ]
-    unended = len(report.records) - len(report.scored) - len(report.failed)
+    unended = len(report.records) - sum(map(len, (report.scored, report.stopped, report.failed)))
     remark = f"{len(report.failed)} failed" + (f", {unended} not ended" if unended else "")
+    if report.stopped:
+        remark = f"{len(report.stopped)} stopped early, {remark}"
     figures.append(("Trials scored", str(len(report.scored)), remark))
     figures.append(("Time", wording.duration(report.seconds), "the whole search"))
     return figures

@@ -10,7 +10,8 @@ from typing import Any
 from robmednas_tf.evaluation.inference import CONDITIONS
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.report.csv_files import write_csv
-from robmednas_tf.search.trials import TrialRecord
+from robmednas_tf.search.pruning import rungs_in
+from robmednas_tf.search.trials import TrialRecord, sayable
 
 METRICS = tuple(
     f"{condition}_{metric}{region}"
@@ -20,7 +21,7 @@ METRICS = tuple(
 )
 COLUMNS = (
     *("id", "status", "score", *METRICS, "val_loss", "parameters", "flops"),
-    *("seconds", "depth", "source", "architecture", "message"),
+    *("epochs", "rungs", "seconds", "depth", "source", "architecture", "message"),
 )
 
 
@@ -31,14 +32,16 @@ def write_trials_csv(path: Path, records: Iterable[TrialRecord]) -> None:
         path: The file; replaced where it exists.
         records: The trials, in the rows' order.
 
-    The columns are `COLUMNS`: MAE in HU, time in seconds, the architecture as JSON. What is
-    unknown or undefined (NaN) is an empty cell.
+    The columns are `COLUMNS`: MAE in HU, time in seconds, the architecture and the score at each
+    rung as JSON. What is unknown or undefined (NaN) is an empty cell. A trial that was stopped at
+    a rung has no score, and the metrics of that epoch.
     """
     write_csv(path, COLUMNS, map(_row, records))
 
 
 def _row(record: TrialRecord) -> Mapping[str, Any]:
     details, architecture = record.details, record.details.get("architecture")
+    rungs = sayable({rung.epoch: rung.score for rung in rungs_in(record)})
     return {
         "id": record.trial_id,
         "status": record.status,
@@ -46,6 +49,8 @@ def _row(record: TrialRecord) -> Mapping[str, Any]:
         **{name: record.metrics.get(name) for name in (*METRICS, "val_loss")},
         "parameters": details.get("parameters"),
         "flops": details.get("flops"),
+        "epochs": len(history["val_loss"]) if (history := details.get("history")) else None,
+        "rungs": json.dumps(rungs) if rungs else None,
         "seconds": record.seconds,
         "depth": details.get("depth"),
         "source": record.source,

@@ -152,11 +152,18 @@ def _what_was_done(report: SearchReport) -> str:
     num_trials = len(report.records)
     each = "was" if num_trials == 1 else "were each"
     return (
-        f"{plural(num_trials, 'U-Net architecture')} for MR-to-CT synthesis {each} trained on "
+        f"{plural(num_trials, 'U-Net architecture')} for MR-to-CT synthesis {each} trained"
+        f"{_how_far(report)} on "
         f"{plural(num_train, 'subject')} of the cohort {report.cohort} (axial slices of {size} "
         f"pixels) and scored on {plural(num_test, 'other subject')} by "
         f"{objectives_phrase(report)}."
     )
+
+
+def _how_far(report: SearchReport) -> str:
+    if not report.stopped:
+        return ""
+    return f" ({len(report.stopped)} of them not to the end)"
 
 
 def _what_was_found(report: SearchReport) -> str:

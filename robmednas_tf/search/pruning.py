@@ -19,6 +19,9 @@ from typing import Any
 from robmednas_tf.search.trials import FAILED, TrialRecord, as_numbers, sayable
 
 HALVING, HYPERBAND = "halving", "hyperband"
+PRUNERS = (HALVING, HYPERBAND)
+# As in both papers' experiments.
+ETA = 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Rung:
     num_best: int
     goes_on: bool
     metrics: Mapping[str, float]
+
+    @property
+    def shortfall(self) -> str:
+        """Why a candidate that was stopped here was, in words."""
+        if math.isnan(self.score):
+            return "which is undefined"
+        those = "the best" if self.num_best == 1 else f"among the best {self.num_best}"
+        return f"not {those} of {self.num_seen}"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the rung ready for JSON; NaN becomes None."""
@@ -68,11 +79,11 @@ class Pruner:
 
     name: str
     rungs: tuple[int, ...]
-    eta: int = 3
+    eta: int = ETA
 
     def __post_init__(self) -> None:
-        if self.name not in (HALVING, HYPERBAND):
-            raise ValueError(f"A pruner must be halving or hyperband. Received: {self.name!r}.")
+        if self.name not in PRUNERS:
+            raise ValueError(f"A pruner must be {' or '.join(PRUNERS)}. Received: {self.name!r}.")
         if self.eta < 2:
             raise ValueError(f"--pruner_eta must be at least 2. Received: {self.eta}.")
         pairs = zip((0, *self.rungs), self.rungs, strict=False)

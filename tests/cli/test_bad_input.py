@@ -76,6 +76,23 @@ def test_one_patient_under_two_names(cohort_folder, refused):
     assert "'1BA001' and '1BA005' hold the same MR" in line
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--rungs=1,4",), "--rungs and --pruner_eta say how a pruner works"),
+        (("--pruner_eta=4",), "Received: --pruner=none"),
+        (("--pruner=halving", "--rungs=4,1"), "rising, from 1 on. Received: 4,1"),
+        (("--pruner=halving", "--rungs=4,12"), "before the last epoch. Received: 12"),
+        (("--pruner=halving", "--rungs=one"), "--rungs must be whole numbers"),
+        (("--pruner=hyperband", "--epochs=1"), "needs a rung before the last epoch"),
+        (("--pruner=halving", "--pruner_eta=1"), "at least 2. Received: 1"),
+        (("--pruner=median",), "--pruner"),
+    ],
+)
+def test_pruners_that_cannot_work(refused, flags, said):
+    assert said in refused(*flags)
+
+
 def test_settings_that_cannot_be_read(tmp_path, refused):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "search.json").write_text("{}")

@@ -9,7 +9,8 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import RandomOracle
-from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, checkpoint_path
+from robmednas_tf.search.pruning import Pruner, rungs_in
+from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, RUNNING, checkpoint_path
 from robmednas_tf.search.tuner import RunFolderError, SearchTuner
 
 
@@ -27,12 +28,15 @@ class Progress:
         self.told.append(("ended", record.status))
 
 
-def make_tuner(hypermodel, folder, max_trials=3, keep_models=1):
+DICE = keras_tuner.Objective("adversarial_dice", "max")
+# Of networks that have hardly learnt, Dice is the same.
+MAE = keras_tuner.Objective("adversarial_mae", "min")
+
+
+def make_tuner(hypermodel, folder, max_trials=3, keep_models=1, objective=DICE, pruner=None):
     space = keras_tuner.HyperParameters()
     declare_space(space, hypermodel.space)
-    oracle = RandomOracle(
-        keras_tuner.Objective("adversarial_dice", "max"), max_trials, space, seed=0
-    )
+    oracle = RandomOracle(objective, max_trials, space, seed=0, pruner=pruner)
     tables = []
     tuner = SearchTuner(
         oracle,
@@ -208,3 +212,74 @@ def test_a_candidate_that_was_interrupted_goes_on_from_its_last_epoch(
     events.Reload()
     assert [each.step for each in events.Tensors("epoch/val_loss")] == [*range(1, epochs + 1)]
     assert not list(folder.rglob("checkpoint.npz"))
+
+
+def make_pruned(hypermodel, folder, max_trials=3):
+    pruner = Pruner("halving", (1,))
+    return make_tuner(hypermodel, folder, max_trials, objective=MAE, pruner=pruner)
+
+
+@pytest.fixture(scope="module")
+def pruned(hypermodel, tmp_path_factory):
+    tuner = make_pruned(hypermodel, tmp_path_factory.mktemp("pruned") / "run")
+    tuner.search()
+    return tuner
+
+
+def test_a_candidate_that_goes_on_is_as_without_a_pruner(pruned, searched):
+    for record, plain in zip(pruned.oracle.records(), searched.oracle.records(), strict=True):
+        assert record.values == plain.values
+        losses, expected = (each.details["history"]["val_loss"] for each in (record, plain))
+        assert losses == pytest.approx(expected[: len(losses)], rel=1e-4)
+        if record.status == COMPLETED:
+            assert record.metrics == pytest.approx(plain.metrics, rel=1e-4)
+            assert len(losses) == len(expected)
+
+
+def test_a_stopped_candidate_costs_no_epoch_more_and_keeps_no_weights(pruned):
+    records = pruned.oracle.records()
+    assert [record.status for record in records] == [COMPLETED, PRUNED, COMPLETED]
+    assert ("ended", PRUNED) in pruned.progress.told
+    for record in records:
+        (rung,) = rungs_in(record)
+        is_stopped = record.status == PRUNED
+        assert rung.goes_on is not is_stopped
+        assert len(record.details["history"]["val_loss"]) == (1 if is_stopped else 2)
+        events = EventAccumulator(str(pruned.folder / "tensorboard" / record.trial_id))
+        events.Reload()
+        tags = set(events.Tags()["tensors"])
+        assert "rung/adversarial_mae" in tags
+        # On the HParams page, metrics are of whole trainings.
+        assert ("trial/adversarial_mae" in tags) is not is_stopped
+        assert "_hparams_/session_start_info" in events.summary_metadata
+    best = pruned.oracle.get_best_trials()[0].trial_id
+    assert [path.parent.name for path in pruned.folder.glob("trials/*/weights.npz")] == [best]
+
+
+def test_killed_when_a_rung_is_decided_the_candidate_comes_to_the_same_end(
+    pruned, hypermodel, tmp_path, monkeypatch
+):
+    answer, killed = RandomOracle.rung_reached, set()
+
+    def killed_before_it_is_heard(oracle, trial_id, *args):
+        goes_on = answer(oracle, trial_id, *args)
+        if trial_id not in killed:
+            killed.add(trial_id)
+            raise KeyboardInterrupt
+        return goes_on
+
+    monkeypatch.setattr(RandomOracle, "rung_reached", killed_before_it_is_heard)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            make_pruned(hypermodel, tmp_path / "run").search()
+    resumed = make_pruned(hypermodel, tmp_path / "run")
+    resumed.search()
+    assert len(killed) == 3
+    pairs = zip(resumed.oracle.records(), pruned.oracle.records(), strict=True)
+    for found, expected in pairs:
+        assert found.status == expected.status
+        assert found.metrics == pytest.approx(expected.metrics, rel=1e-4)
+        assert len(found.details["history"]["loss"]) == len(expected.details["history"]["loss"])
+        assert [rung.num_seen for rung in rungs_in(found)] == [
+            rung.num_seen for rung in rungs_in(expected)
+        ]

@@ -13,19 +13,19 @@ from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered
 from robmednas_tf.evaluation.inference import AttackedValidation
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
-from robmednas_tf.training.fit import MeanLoss, best_of, fit
+from robmednas_tf.training.fit import NO_PAUSES, MeanLoss, Pauses, best_of, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
 
 
-def train(heads, config, callbacks=(), checkpoint=None):
+def train(heads, config, callbacks=(), checkpoint=None, pauses=NO_PAUSES):
     bias = mean_normalized_ct(heads[:2]) if config.start_at_mean else None
     model = TrainableUNet(build_unet(SMALL, (16, 16, 1), output_bias=bias))
     compile_model(model, config)
     batches = ordered_batches(heads[2:3], config.batch_size)
     shuffled = ShuffledSlices(tuple(heads[:2]), config.batch_size, seed=0)
-    result = fit(model, shuffled, MeanLoss(model, batches), config, callbacks, checkpoint)
+    result = fit(model, shuffled, MeanLoss(model, batches), config, callbacks, checkpoint, pauses)
     return model, result, batches
 
 
@@ -121,6 +121,41 @@ def test_a_finished_training_is_not_trained_on(prepared_heads, tmp_path):
     assert first == second
     for one, same in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, same)
+
+
+def test_a_training_that_is_asked_ends_as_if_it_never_was_and_can_be_stopped(
+    prepared_heads, tmp_path
+):
+    config = TrainingConfig(epochs=5, learning_rate=0.02)
+    model, whole, _ = train(prepared_heads, config, [Spoil(2)])
+    assert whole.best_epoch > 2 or whole.history["val_loss"][2] > whole.history["val_loss"][1]
+    asked = []
+
+    def pauses(last):
+        def goes_on(so_far):
+            # What is in the model belongs to the best epoch so far.
+            losses = so_far.history["val_loss"]
+            asked.append((so_far.num_epochs, so_far.best_epoch, len(losses)))
+            assert so_far.val_loss == min(losses)
+            return so_far.num_epochs < last
+
+        return Pauses((1, 3), goes_on)
+
+    again, found, batches = train(prepared_heads, config, [Spoil(2)], pauses=pauses(9))
+    assert [each[0] for each in asked] == [1, 3]
+    np.testing.assert_allclose(found.history["val_loss"], whole.history["val_loss"], rtol=1e-4)
+    for one, same in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(one, same, atol=1e-4)
+    path = tmp_path / "checkpoint.npz"
+    for _ in range(2):
+        # Stopped, and asked again where its end was not told: the same answer ends it the same way.
+        stopped, result, _ = train(prepared_heads, config, [Spoil(2)], path, pauses(3))
+        assert result.num_epochs == 3
+        np.testing.assert_allclose(
+            result.history["val_loss"], whole.history["val_loss"][:3], rtol=1e-4
+        )
+        assert loss_of(stopped, batches) == pytest.approx(result.val_loss, rel=1e-4)
+    assert [each[0] for each in asked[2:]] == [1, 3, 3]
 
 
 def test_patience_ends_a_training_that_stands_still(prepared_heads):

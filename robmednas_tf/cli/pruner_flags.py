@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from absl import flags
 
-from robmednas_tf.search.pruning import ETA, HALVING, PRUNERS, Pruner, default_rungs
+from robmednas_tf.search.pruning import (
+    ETA,
+    HALVING,
+    MIN_EPOCHS,
+    PRUNERS,
+    Pruner,
+    default_rungs,
+)
 
 _NONE = "none"
 
@@ -22,8 +29,9 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "rungs",
         [],
-        "Epochs at which --pruner scores candidates under attack, before the last. By default "
-        "--epochs divided by --pruner_eta again and again, as 1,4 of 12.",
+        "Epochs at which --pruner scores candidates under attack, before the last. By default half "
+        f"of --epochs and, from {MIN_EPOCHS} epochs on, that divided by --pruner_eta again and "
+        "again: 6 of 12, 6 and 18 of 36.",
         flag_values=flag_values,
     )
     flags.DEFINE_integer(

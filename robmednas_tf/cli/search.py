@@ -78,8 +78,8 @@ def greet(settings: SearchSettings) -> None:
     if settings.pruner is not None:
         rungs = ", ".join(map(str, settings.pruner.rungs))
         print(
-            f"At epochs {rungs} only the best 1/{settings.pruner.eta} of the candidates so far "
-            f"go on ({settings.pruner.name}).",
+            f"Pruner: {settings.pruner.name}, rungs at epoch {rungs}: there the best "
+            f"1/{settings.pruner.eta} of the candidates so far go on.",
             flush=True,
         )
     if settings.data.data == PHANTOM:

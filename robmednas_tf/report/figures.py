@@ -58,7 +58,7 @@ def search_curve(report: SearchReport) -> Figure:
         scatter(axes, numbers, scores, marker=marker, color=colour, label=label)
     _best_so_far(axes, report)
     _on_axis(axes, report.failed, "failed", "x", VERMILION)
-    _on_axis(axes, report.stopped, "stopped early", "|", MUTED)
+    _on_axis(axes, report.stopped, "stopped early", "v", MUTED)
     last = max((record.number for record in report.records), default=0)
     axes.set_xlim(-0.6 - 0.01 * last, last + 0.6 + 0.01 * last)
     if report.best is not None:

@@ -104,9 +104,11 @@ def _draw(axes: Axes, record: TrialRecord) -> None:
         points[epochs_of(record)] = score_of(record)
         colour, place, label = BLUE, 3, "trained to the end"
     else:
-        colour, place, label = MUTED, 2, "stopped"
+        colour, place, label = MUTED, 2, "until then"
     epochs, scores = list(points), list(points.values())
     line: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.1, "alpha": 0.75}
     axes.plot(epochs, scores, color=colour, zorder=place, label=label, **line)
     if record.status != COMPLETED:
-        axes.plot(epochs[-1], scores[-1], "x", color=VERMILION, markersize=6, zorder=4)
+        axes.plot(
+            epochs[-1], scores[-1], "x", color=VERMILION, markersize=6, zorder=4, label="stopped"
+        )

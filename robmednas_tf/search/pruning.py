@@ -22,6 +22,8 @@ HALVING, HYPERBAND = "halving", "hyperband"
 PRUNERS = (HALVING, HYPERBAND)
 # As in both papers' experiments.
 ETA = 3
+# Earlier than after some hundred steps all networks predict much the same, and ranks are noise.
+MIN_EPOCHS = 6
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,14 @@ class Pruner:
 
 
 def default_rungs(epochs: int, eta: int) -> tuple[int, ...]:
-    """Returns a training's epochs divided by eta again and again, rounded, the least first."""
-    rungs = []
-    while (epochs := round(epochs / eta)) >= 1:
-        rungs.append(epochs)
-    return tuple(dict.fromkeys(reversed(rungs)))
+    """Returns half of a training's epochs and, before it, that divided by eta again and again.
+
+    No rung but the last is earlier than `MIN_EPOCHS`; a training of one epoch has none.
+    """
+    rungs = [epochs // 2]
+    while rungs[0] // eta >= MIN_EPOCHS:
+        rungs.insert(0, rungs[0] // eta)
+    return tuple(rung for rung in rungs if rung)
 
 
 def rungs_in(record: TrialRecord) -> list[Rung]:

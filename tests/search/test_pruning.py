@@ -122,7 +122,14 @@ def test_hyperband_has_brackets_in_the_papers_proportions_that_do_not_compete():
 
 @pytest.mark.parametrize(
     ("epochs", "eta", "expected"),
-    [(12, 3, (1, 4)), (10, 3, (1, 3)), (40, 3, (1, 4, 13)), (6, 4, (2,)), (2, 2, (1,)), (1, 3, ())],
+    [
+        (12, 3, (6,)),
+        (36, 3, (6, 18)),
+        (150, 3, (8, 25, 75)),
+        (48, 2, (6, 12, 24)),
+        (2, 3, (1,)),
+        (1, 3, ()),
+    ],
 )
 def test_rungs_follow_from_epochs_and_eta(epochs, eta, expected):
     assert default_rungs(epochs, eta) == expected

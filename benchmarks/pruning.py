@@ -1,0 +1,189 @@
+"""Compares searches that stop hopeless candidates with searches that train all to the end.
+
+    python benchmarks/pruning.py searches --folder=RUNS --seeds=10
+    python benchmarks/pruning.py replay --scores=SCORES.csv --rungs 1,4 6
+
+`searches` runs two TPE searches a seed on made-up heads that are new for each seed: one without a
+pruner and one with successive halving, whose trials count until a third of the other's epochs is
+spent. The search's own best score is the luckiest of many, so the two winners are trained again
+with new seeds and scored on heads that no search has seen; the difference of these scores is what
+counts. What is done in the folder is not done again.
+
+`replay` puts random candidates whose scores at every rung are known in random orders, and asks what
+either way would have found, and for how many epochs. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+from pruning_replay import print_replay, read_candidates
+
+from robmednas_tf.config import TrainingConfig
+from robmednas_tf.data.cohort import open_phantom
+from robmednas_tf.data.prepared import PreparedSubject, SliceCache
+from robmednas_tf.evaluation.statistics import mean_interval
+from robmednas_tf.files import write_json
+from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.models.space import SearchSpace
+from robmednas_tf.search.confirming import repeat_seeds, reseeded
+from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
+from robmednas_tf.search.hyperparameters import declare_space
+from robmednas_tf.search.oracles import TPEOracle
+from robmednas_tf.search.pruning import Pruner
+from robmednas_tf.search.trials import TrialRecord, best
+from robmednas_tf.search.tuner import SearchTuner
+
+IMAGE_SIZE, NUM_SLICES = 24, 16
+SPACE = SearchSpace(max_depth=1, filters=(8, 16), reduction_ratios=(2, 4))
+TRAINING = TrainingConfig(epochs=24, learning_rate=3e-3, weight_averaging=0.9)
+EPSILON, OBJECTIVE = 0.2, keras_tuner.Objective("adversarial_dice", "max")
+# As many candidates with a pruner as use about a third of the epochs without.
+NUM_TRIALS = {"none": 12, "halving": 14}
+PRUNERS = {"none": None, "halving": Pruner("halving", (4, 8))}
+NUM_UNSEEN, NUM_REPEATS = 4, 2
+
+
+class Silent:
+    """Takes a tuner's news and prints nothing."""
+
+    def trial_started(self, record) -> None:
+        """Does nothing."""
+
+    def epoch_ended(self, record, epoch: int, val_loss: float) -> None:
+        """Does nothing."""
+
+    def trial_ended(self, record) -> None:
+        """Does nothing."""
+
+
+def search(folder: Path, name: str, hypermodel: UNetHyperModel) -> list[TrialRecord]:
+    """Runs one search and returns its trials."""
+    space = keras_tuner.HyperParameters()
+    declare_space(space, SPACE)
+    oracle = TPEOracle(
+        OBJECTIVE, NUM_TRIALS[name], space, seed=hypermodel.seed, pruner=PRUNERS[name]
+    )
+    blank = np.zeros((4, 4, 3), np.uint8)
+    SearchTuner(oracle, hypermodel, folder, 1, Silent(), lambda _: blank, lambda _: None).search()
+    return oracle.records()
+
+
+def epochs_of(record: TrialRecord) -> int:
+    """Returns how many epochs a trial was trained."""
+    return len(record.details["history"]["val_loss"])
+
+
+def within(records: Sequence[TrialRecord], epochs: float) -> list[TrialRecord]:
+    """Returns the first trials, as many as so many epochs are enough for."""
+    spent = itertools.accumulate(map(epochs_of, records))
+    return [record for record, total in zip(records, spent, strict=True) if total <= epochs]
+
+
+def quality(
+    path: Path, winner: TrialRecord, hypermodel: UNetHyperModel, unseen: Sequence[PreparedSubject]
+) -> float:
+    """Trains a winner again with new seeds and returns its mean score on unseen heads."""
+    architecture = Architecture.from_dict(winner.details["architecture"])
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    key = architecture.to_json()
+    if key not in known:
+        apart = UNetHyperModel(
+            SPACE, dataclasses.replace(hypermodel.data, test=tuple(unseen)), TRAINING, EPSILON
+        )
+        scores = []
+        for seed in repeat_seeds(hypermodel, architecture, NUM_REPEATS):
+            keras.backend.clear_session()
+            again = reseeded(apart, seed)
+            model = again.build_architecture(architecture)
+            scores.append(again.train_and_score(model, architecture).metrics[OBJECTIVE.name])
+        known[key] = float(np.mean(scores))
+        write_json(path, known)
+    return known[key]
+
+
+def compare(folder: Path, seed: int) -> dict[str, float]:
+    """Runs both searches of one seed and returns what they found and spent."""
+    cache = SliceCache(folder / "cache" / str(seed), IMAGE_SIZE)
+    shape = (IMAGE_SIZE, IMAGE_SIZE, NUM_SLICES)
+    heads = [cache.prepare(subject) for subject in open_phantom(6 + NUM_UNSEEN, shape, seed)]
+    data = SearchData(tuple(heads[:4]), tuple(heads[4:5]), tuple(heads[5:6]))
+    hypermodel = UNetHyperModel(SPACE, data, TRAINING, EPSILON, seed)
+    found: dict[str, float] = {"seed": seed}
+    budget = math.inf
+    for name in NUM_TRIALS:
+        records = within(search(folder / f"{seed}-{name}", name, hypermodel), budget)
+        winner = best(records, OBJECTIVE.direction)[0]
+        epochs = sum(map(epochs_of, records))
+        budget = epochs / 3
+        path = folder / f"{seed}-quality.json"
+        found |= {
+            f"{name}_trials": len(records),
+            f"{name}_epochs": epochs,
+            f"{name}_best": winner.score or math.nan,
+            f"{name}_quality": quality(path, winner, hypermodel, heads[6:]),
+        }
+    return found
+
+
+def run_searches(folder: Path, seeds: int) -> None:
+    """Runs every seed that is not done, and prints and writes the table."""
+    # Two searches on one machine are told apart by their epochs, not by their threads.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    rows = []
+    for seed in range(seeds):
+        rows.append(compare(folder, seed))
+        with (folder / "searches.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        print(rows[-1], flush=True)
+    share = np.mean([row["halving_epochs"] / row["none_epochs"] for row in rows])
+    print(f"\nEpochs: {share:.2f} of the full search's.")
+    for what in ("best", "quality"):
+        pairs = np.array([[row[f"{name}_{what}"] for name in NUM_TRIALS] for row in rows])
+        differences = pairs[:, 1] - pairs[:, 0]
+        low, high = mean_interval(differences.tolist())
+        print(
+            f"{what}: {pairs[:, 0].mean():.4f} full, {pairs[:, 1].mean():.4f} halving; difference "
+            f"{differences.mean():+.4f} (95 % {low:+.4f} to {high:+.4f}), not below in "
+            f"{(differences >= 0).sum()} of {len(rows)}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    real = commands.add_parser("searches", help="Real searches, two a seed.")
+    real.add_argument("--folder", type=Path, required=True, help="Where the searches are kept.")
+    real.add_argument("--seeds", type=int, default=10, help="How many.")
+    replay = commands.add_parser("replay", help="Known curves in random orders.")
+    replay.add_argument("--scores", type=Path, required=True, help="The table of scores.py.")
+    replay.add_argument("--averaging", default="0.9", help="Decay of the weights' average.")
+    replay.add_argument("--orders", type=int, default=500, help="How many.")
+    replay.add_argument(
+        "--rungs", nargs="+", default=["1,4", "4", "6", "6,8"], help="Rungs to try, as 1,4 for two."
+    )
+    arguments = parser.parse_args()
+    if arguments.command == "searches":
+        run_searches(arguments.folder, arguments.seeds)
+    else:
+        rungs = [tuple(map(int, each.split(","))) for each in arguments.rungs]
+        candidates = read_candidates(arguments.scores, arguments.averaging)
+        print_replay(candidates, rungs, arguments.orders)
+
+
+if __name__ == "__main__":
+    main()

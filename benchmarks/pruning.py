@@ -1,6 +1,7 @@
 """Compares searches that stop hopeless candidates with searches that train all to the end.
 
     python benchmarks/pruning.py searches --folder=RUNS --seeds=10
+    python benchmarks/pruning.py simulated --seeds=20
     python benchmarks/pruning.py replay --scores=SCORES.csv --rungs 1,4 6
 
 `searches` runs two TPE searches a seed on made-up heads that are new for each seed: one without a
@@ -10,7 +11,8 @@ with new seeds and scored on heads that no search has seen; the difference of th
 counts. What is done in the folder is not done again.
 
 `replay` puts random candidates whose scores at every rung are known in random orders, and asks what
-either way would have found, and for how many epochs. Nothing is trained.
+either way would have found, and for how many epochs. `simulated` makes curves
+up, for TPE searches of more candidates than can be trained here. Neither trains anything.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 from pruning_replay import print_replay, read_candidates
+from pruning_simulation import print_simulation
 
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
@@ -176,9 +179,17 @@ def main() -> None:
     replay.add_argument(
         "--rungs", nargs="+", default=["1,4", "4", "6", "6,8"], help="Rungs to try, as 1,4 for two."
     )
+    simulated = commands.add_parser("simulated", help="Made-up curves, many candidates.")
+    simulated.add_argument("--seeds", type=int, default=20, help="How many.")
+    simulated.add_argument(
+        "--correlations", nargs="+", default=["0.3,0.6", "0.6,0.8", "0.8,0.9"], help="At the rungs."
+    )
     arguments = parser.parse_args()
     if arguments.command == "searches":
         run_searches(arguments.folder, arguments.seeds)
+    elif arguments.command == "simulated":
+        correlations = [tuple(map(float, each.split(","))) for each in arguments.correlations]
+        print_simulation(arguments.seeds, correlations)
     else:
         rungs = [tuple(map(int, each.split(","))) for each in arguments.rungs]
         candidates = read_candidates(arguments.scores, arguments.averaging)

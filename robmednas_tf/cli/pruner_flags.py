@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from absl import flags
 
 from robmednas_tf.search.pruning import (
@@ -42,15 +44,17 @@ def define(flag_values: flags.FlagValues) -> None:
     )
 
 
-def pruner(flag_values: flags.FlagValues, epochs: int) -> Pruner | None:
+def pruner(flag_values: flags.FlagValues, epochs: int, objectives: Sequence[str]) -> Pruner | None:
     """Returns what the parsed flags say; None where every candidate is trained to the end.
 
     Args:
         flag_values: The flags.
         epochs: Of a trial.
+        objectives: What is optimised.
 
     Raises:
-        ValueError: If a value is outside its domain, or belongs to a pruner that is not there.
+        ValueError: If a value is outside its domain, or belongs to a pruner that is not there, or
+            there are several objectives.
     """
     name, eta, rungs = flag_values.pruner, flag_values.pruner_eta, _rungs(flag_values)
     if name == _NONE:
@@ -60,6 +64,11 @@ def pruner(flag_values: flags.FlagValues, epochs: int) -> Pruner | None:
                 f"Leave them out, or give --pruner={HALVING}."
             )
         return None
+    if len(objectives) > 1:
+        raise ValueError(
+            "A pruner stops candidates by one objective, and might stop what is best in another. "
+            f"Received: --pruner={name} --objectives={','.join(objectives)}. Give one of the two."
+        )
     if not rungs and eta > 1:
         rungs = default_rungs(epochs, eta)
         if not rungs:

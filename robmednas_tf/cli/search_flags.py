@@ -205,7 +205,7 @@ def settings_from_flags() -> SearchSettings:
         ),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, patience=0),
         final_training=_final_training(),
-        pruner=pruner_flags.pruner(FLAGS, FLAGS.epochs),
+        pruner=pruner_flags.pruner(FLAGS, FLAGS.epochs, FLAGS.objectives or ()),
         deterministic=FLAGS.deterministic,
         max_memory_gb=FLAGS.max_memory_gb,
         onnx=FLAGS.onnx,

@@ -87,6 +87,10 @@ def test_one_patient_under_two_names(cohort_folder, refused):
         (("--pruner=hyperband", "--epochs=1"), "needs a rung before the last epoch"),
         (("--pruner=halving", "--pruner_eta=1"), "at least 2. Received: 1"),
         (("--pruner=median",), "--pruner"),
+        (
+            ("--pruner=halving", "--objectives=adversarial_dice,flops"),
+            "Received: --pruner=halving --objectives=adversarial_dice,flops",
+        ),
     ],
 )
 def test_pruners_that_cannot_work(refused, flags, said):

@@ -116,10 +116,10 @@ def _prepared(
 
 def plan(cohorts: Collection[str], further_first: bool) -> list[Job]:
     """Returns the trainings of the cohorts in order."""
-    others = [tables.further_jobs(NUM_FURTHER), tables.variant_jobs("phantom", "keras_start")]
-    others.append(tables.variant_jobs("phantom", "one_order"))
+    variants = [tables.variant_jobs("phantom", variant) for variant in tables.VARIANTS[1:]]
     if "sts" in cohorts:
-        others.append(tables.variant_jobs("sts", "default"))
+        variants.append(tables.variant_jobs("sts", "default"))
+    others = [*variants, tables.further_jobs(NUM_FURTHER)]
     parts = [tables.rungs_jobs(), tables.interleaved(*others)]
     return list(itertools.chain(*(reversed(parts) if further_first else parts)))
 

@@ -10,132 +10,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import scores_statistics as statistics
 import scores_table as tables
+from scores_figure import figure
+from scores_kinds import ALL_PLACES, AT_END, KINDS, SCORES, VARIANTS, Score, Training, paired
 
+from robmednas_tf.report.style import write_figure
 from robmednas_tf.search.bootstrap import Estimate
-
-# Architecture and seed.
-Training = tuple[int, int]
 
 RULES = ((1,), (2,), (3,), (4,), (6,), (8,), (1, 4), (2, 6), (3, 8), (4, 8))
 NUM_CANDIDATES = 27
+MIN_REPEATED = 4
 AGREEMENT = (statistics.spearman, statistics.kendall)
-
-
-@dataclass(frozen=True)
-class Score:
-    """What of a training is called its score: a mean over all that is named.
-
-    Attributes:
-        epochs: When it is taken.
-        averaging: Decay of the running average of the weights.
-        conditions: Of the input.
-        places: Of the subjects, from 1.
-        parts: `scoring`, `apart` or `validation` subjects.
-        measure: `dice`, the mean over the regions, or `bone`.
-        cohort: `phantom` or `sts`.
-        variant: Key of `scores_training.VARIANTS`.
-    """
-
-    epochs: tuple[int | str, ...] = (tables.EPOCHS,)
-    averaging: float = tables.AVERAGING
-    conditions: tuple[str, ...] = ("fgsm:0.2",)
-    places: tuple[int, ...] = (1,)
-    parts: tuple[str, ...] = ("scoring",)
-    measure: str = "dice"
-    cohort: str = "phantom"
-    variant: str = "default"
-
-    def values(self, rows: Iterable[tables.Row]) -> dict[Training, float]:
-        """Returns the score of each training that has all of it."""
-        wanted = set(itertools.product(map(str, self.epochs), self.parts))
-        found: dict[Training, list[float]] = defaultdict(list)
-        for row in rows:
-            if (row["cohort"], row["variant"]) != (self.cohort, self.variant):
-                continue
-            if float(row["averaging"]) != self.averaging:
-                continue
-            if (row["epoch"], row["subjects"]) in wanted:
-                places = self.places if row["subjects"] != "validation" else (1,)
-                found[int(row["architecture"]), int(row["seed"])] += [
-                    float(row[f"{self.measure}_{condition}_{place}"] or "nan")
-                    for place, condition in itertools.product(places, self.conditions)
-                ]
-        places = (len(self.places) if part != "validation" else 1 for part in self.parts)
-        count = len(self.epochs) * len(self.conditions) * sum(places)
-        means = {key: float(np.mean(each)) for key, each in found.items() if len(each) == count}
-        return {key: mean for key, mean in means.items() if not np.isnan(mean)}
-
-
-DEFAULT = Score()
-ALL_PLACES = tuple(range(1, tables.NUM_SUBJECTS + 1))
-AT_EPOCH_12 = Score(places=ALL_PLACES)
-AT_END = Score(epochs=(tables.END,), places=ALL_PLACES, parts=("apart",))
-
-# What might make a score more trustworthy, each against the default.
-SCORES: Mapping[str, Score] = {
-    "default": DEFAULT,
-    "no average": Score(averaging=0.0),
-    "average 0.9": Score(averaging=0.9),
-    "average 0.98": Score(averaging=0.98),
-    "2 subjects": Score(places=(1, 2)),
-    "4 subjects": Score(places=ALL_PLACES),
-    "1 subject and the validation subject": Score(parts=("scoring", "validation")),
-    "epsilon 0.06": Score(conditions=("fgsm:0.06",)),
-    "epsilon 0.06 and 0.2": Score(conditions=("fgsm:0.06", "fgsm:0.2")),
-    "clean": Score(conditions=("clean",)),
-    "bone": Score(measure="bone"),
-    "bone, epsilon 0.06": Score(measure="bone", conditions=("fgsm:0.06",)),
-    "epoch 4": Score(epochs=(4,)),
-    "epoch 6": Score(epochs=(6,)),
-    "epoch 8": Score(epochs=(8,)),
-    "epoch 10": Score(epochs=(10,)),
-    "mean of epochs 8, 10, 12": Score(epochs=(8, 10, 12)),
-    "average 0.9, epsilon 0.06": Score(averaging=0.9, conditions=("fgsm:0.06",)),
-    "average 0.9, 2 subjects": Score(averaging=0.9, places=(1, 2)),
-    "average 0.9, 2 subjects, epsilon 0.06 and 0.2": Score(
-        averaging=0.9, places=(1, 2), conditions=("fgsm:0.06", "fgsm:0.2")
-    ),
-    "average 0.9, 2 subjects, epsilon 0.06": Score(
-        averaging=0.9, places=(1, 2), conditions=("fgsm:0.06",)
-    ),
-    "average 0.9, mean of epochs 8, 10, 12": Score(averaging=0.9, epochs=(8, 10, 12)),
-}
-VARIANTS = {
-    "default": "default",
-    "Keras's start (Glorot, last layer at random)": "keras_start",
-    "one order of slices for all": "one_order",
-}
-
-
-def by_seed(values: Mapping[Training, float], num_seeds: int) -> dict[int, np.ndarray]:
-    """Returns the scores of each architecture that has those of the first `num_seeds` seeds."""
-    numbers = sorted({number for number, _ in values})
-    seeds = range(num_seeds)
-    return {
-        number: np.array([values[number, seed] for seed in seeds])
-        for number in numbers
-        if all((number, seed) in values for seed in seeds)
-    }
-
-
-def paired(
-    first: Mapping[Training, float], second: Mapping[Training, float], seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns two scores of the architectures that have both; the second one's seed is 0."""
-    numbers = [n for n, own in sorted(first) if own == seed and (n, 0) in second]
-    return (
-        np.array([first[number, seed] for number in numbers]),
-        np.array([second[number, 0] for number in numbers]),
-    )
 
 
 def rung_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str]]:
@@ -150,6 +41,19 @@ def rung_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str]]:
             for part in (3, 9):
                 found = statistics.halving([x], [rung], x, y, NUM_CANDIDATES, tables.EPOCHS, part)
                 line.append(_text(found.kept))
+        lines.append([*line, str(len(x))])
+    return lines
+
+
+def kinds_table(rows: Sequence[tables.Row]) -> list[list[str]]:
+    """Returns the rank correlation of kinds of score at each rung with the score at the end."""
+    worth, lines = AT_END.values(rows), []
+    for name, kind in KINDS.items():
+        line = [name]
+        for rung in (*tables.RUNGS, tables.EPOCHS):
+            x, y = paired(dataclasses.replace(kind, epochs=(rung,)).values(rows), worth)
+            enough = len(x) >= MIN_REPEATED
+            line.append(_text(statistics.bootstrapped(statistics.spearman, x, y)) if enough else "")
         lines.append([*line, str(len(x))])
     return lines
 
@@ -178,36 +82,40 @@ def halving_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str
     return lines
 
 
-def icc_table(
-    rows: Sequence[tables.Row], scores: Mapping[str, Score], num_seeds: int
-) -> list[list[str]]:
+def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[list[str]]:
     """Returns how much of each score is the architecture's; the first is the reference."""
     end, lines = AT_END.values(rows), []
-    reference = by_seed(next(iter(scores.values())).values(rows), num_seeds)
+    reference = next(iter(scores.values())).values(rows)
     for name, score in scores.items():
         values = score.values(rows)
-        own = by_seed(values, num_seeds)
-        numbers = sorted(own.keys() & reference.keys())
-        if len(numbers) < 3:
+        num_seeds, numbers = _repeated(values.keys() & reference.keys())
+        if len(numbers) < MIN_REPEATED:
             continue
-        mine, other = (np.array([each[n] for n in numbers]) for each in (own, reference))
-        line = [name, str(len(numbers)), f"{mine.mean():.3f}", f"{statistics.seed_sd(mine):.4f}"]
-        line += [_text(statistics.icc(mine)), _text(statistics.icc_difference(mine, other))]
-        line += [_text(statistics.between_seeds(mine)), _text(_with_end(values, end, num_seeds))]
-        lines.append(line)
+        mine, other = (
+            np.array([[each[number, seed] for seed in range(num_seeds)] for number in numbers])
+            for each in (values, reference)
+        )
+        # Of another seed's training, so that a score and the end do not share their luck.
+        ended = [place for place, number in enumerate(numbers) if (number, 0) in end]
+        worth = np.array([end[numbers[place], 0] for place in ended])
+        line = [name, f"{len(numbers)} x {num_seeds}", f"{abs(mine.mean()):.3f}"]
+        line += [f"{statistics.seed_sd(mine):.4f}", _text(statistics.icc(mine))]
+        line += [_text(statistics.icc_difference(mine, other))]
+        line += [_text(statistics.between_seeds(mine))]
+        lines.append([*line, _text(statistics.with_worth(mine[ended, 1:], worth))])
     return lines
 
 
-def _with_end(
-    values: Mapping[Training, float], end: Mapping[Training, float], num_seeds: int
-) -> Estimate:
-    """Returns the rank correlation with the end of another seed's training, mean over seeds."""
-    own = by_seed(values, num_seeds)
-    numbers = [number for number in own if (number, 0) in end]
-    if len(numbers) < 3:
-        return Estimate(float("nan"))
-    worth = np.array([end[number, 0] for number in numbers])
-    return statistics.with_worth(np.array([own[number][1:] for number in numbers]), worth)
+def _repeated(trainings: Collection[Training]) -> tuple[int, list[int]]:
+    """Returns how many seeds, and which architectures have them: where most trainings count."""
+    seeds: dict[int, set[int]] = defaultdict(set)
+    for number, seed in trainings:
+        seeds[number].add(seed)
+    complete = {
+        count: sorted(number for number, own in seeds.items() if own >= set(range(count)))
+        for count in range(2, tables.NUM_SEEDS + 1)
+    }
+    return max(complete.items(), key=lambda each: each[0] * len(each[1]))
 
 
 def print_table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
@@ -225,6 +133,9 @@ def print_rungs(rows: Sequence[tables.Row]) -> None:
     targets = (f"epoch {tables.EPOCHS}, other subjects", "the end")
     measures = ("Spearman", "Kendall", "best in best third", "best in best ninth")
     head = ["epoch", *(f"{measure}, {target}" for target in targets for measure in measures), "n"]
+    numbers = [str(rung) for rung in (*tables.RUNGS, tables.EPOCHS)]
+    title = "Spearman of the score at an epoch with the score at the end"
+    print_table(title, ["score", *numbers, "n"], kinds_table(rows))
     for averaging in (tables.AVERAGING, tables.AT_RUNGS):
         print_table(f"Rungs, average {averaging:g}", head, rung_table(rows, averaging))
         head_of_rules = ["rungs", "the best gets to the end", "loss of Dice", "share of epochs"]
@@ -233,24 +144,22 @@ def print_rungs(rows: Sequence[tables.Row]) -> None:
 
 
 def print_icc(rows: Sequence[tables.Row]) -> None:
-    head = ["score", "n", "mean", "sd of seeds", "ICC", "ICC less the first's"]
+    head = ["score", "architectures x seeds", "mean", "sd of seeds", "ICC", "ICC less the first's"]
     head += ["Spearman between seeds", "Spearman with another seed's end"]
-    print_table("Scores of one training, 3 seeds", head, icc_table(rows, SCORES, 3))
-    for title, changed in {
-        "Variants, 2 seeds": {"averaging": tables.AVERAGING},
-        "Variants without an average, 2 seeds": {"averaging": 0.0},
-        "Variants, average 0.9, 2 seeds": {"averaging": 0.9},
-    }.items():
-        variants = {
-            name: dataclasses.replace(DEFAULT, variant=variant, **changed)
-            for name, variant in VARIANTS.items()
-        }
-        print_table(title, head, icc_table(rows, variants, 2))
-    patients = {
-        name: dataclasses.replace(score, cohort="sts")
-        for name, score in {**SCORES, "average 0.99": Score(averaging=0.99)}.items()
+    print_table("Scores of one training", head, icc_table(rows, SCORES))
+    variants = {
+        f"{name}, {_average(averaging)}": Score(variant=variant, averaging=averaging)
+        for name, variant in VARIANTS.items()
+        for averaging in (tables.AVERAGING, 0.9, 0.0)
     }
-    print_table("Real patients, 2 seeds", head, icc_table(rows, patients, 2))
+    print_table("Variants of the training", head, icc_table(rows, variants))
+    scores = {**SCORES, "average 0.99": Score(averaging=0.99)}
+    patients = {name: dataclasses.replace(each, cohort="sts") for name, each in scores.items()}
+    print_table("Real patients", head, icc_table(rows, patients))
+
+
+def _average(decay: float) -> str:
+    return f"average {decay:g}" if decay else "no average"
 
 
 def main() -> None:
@@ -259,10 +168,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tables", type=Path, default=tables.FOLDER, help="Folder of the table.")
+    parser.add_argument("--figure", type=Path, help="Draws a figure into this .png or .svg file.")
     given = parser.parse_args()
     rows = tables.read_rows(given.tables / tables.SCORES)
+    ended = len(AT_END.values(rows))
+    if ended < MIN_REPEATED:
+        parser.error(
+            f"The table in {str(given.tables)!r} must hold at least {MIN_REPEATED} trainings to "
+            f"the end. Received: {ended}. Run scores.py first."
+        )
     print_rungs(rows)
     print_icc(rows)
+    if given.figure:
+        write_figure(figure(rows), given.figure)
 
 
 if __name__ == "__main__":

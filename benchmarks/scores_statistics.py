@@ -150,13 +150,14 @@ def halving(
         rungs: Their epochs, ascending.
         score: What chooses among those that are left, `(architectures,)`.
         worth: What a candidate is truly worth, `(architectures,)`.
-        num_candidates: Of each search, drawn without one coming twice.
+        num_candidates: Of each search, drawn without one coming twice; all where there are fewer.
         epochs: Of a whole trial.
         eta: One of so many goes on.
 
     Returns:
         Means over searches, with intervals over resamples of the architectures.
     """
+    num_candidates = min(num_candidates, len(score))
     sizes = [num_candidates]
     for _ in rungs:
         sizes.append(max(1, sizes[-1] // eta))

@@ -27,7 +27,7 @@ OTHER_AVERAGING = {"phantom": (0.0, 0.9, 0.98), "sts": (0.0, 0.9, 0.98, 0.99)}
 # The one of them that is scored at rungs too.
 AT_RUNGS = 0.9
 CONDITIONS = ("clean", "fgsm:0.06", "fgsm:0.2")
-MEASURES = ("dice", "bone")
+MEASURES = ("dice", "bone", "mae")
 NUM_SUBJECTS = 4
 
 # The end of training, in the column of epochs.
@@ -53,7 +53,7 @@ class Job:
 
     Attributes:
         cohort: `phantom` or `sts`.
-        variant: Key of `VARIANTS`.
+        variant: One of `VARIANTS`.
         architecture: Its number among the random ones.
         seed: The search's.
         rungs: Whether it is scored on the way.
@@ -79,7 +79,7 @@ class Job:
 
 
 # What a variant changes of the quick start's training; see `scores_training.py`.
-VARIANTS = ("default", "keras_start", "one_order")
+VARIANTS = ("default", "large_steps", "keras_start", "one_order")
 
 NUM_TO_END, NUM_REPEATED, NUM_SEEDS = 60, 30, 3
 

@@ -48,6 +48,7 @@ VARIANTS: Mapping[str, TrainingConfig] = {
     "keras_start": dataclasses.replace(
         TRAINING, kernel_initializer="glorot_uniform", start_at_mean=False
     ),
+    "large_steps": dataclasses.replace(TRAINING, learning_rate=3e-3),
     "one_order": TRAINING,
 }
 
@@ -162,9 +163,10 @@ class Scorer:
         row |= {"best_epoch": str(best_epoch + 1), "val_loss": f"{val_loss:.5f}"}
         for place, subject in enumerate(subjects, start=1):
             for outcome in evaluate_subject(self._models, subject, Wanted())[0]:
-                dice = mean_over_regions(outcome.regions)[0], outcome.regions["bone"].dice
-                for measure, value in zip(MEASURES, dice, strict=True):
-                    row[f"{measure}_{outcome.condition}_{place}"] = f"{value:.5f}"
+                dice, mae = mean_over_regions(outcome.regions)
+                texts = f"{dice:.5f}", f"{outcome.regions['bone'].dice:.5f}", f"{mae:.2f}"
+                for measure, text in zip(MEASURES, texts, strict=True):
+                    row[f"{measure}_{outcome.condition}_{place}"] = text
         return row
 
 

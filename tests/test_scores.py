@@ -102,7 +102,7 @@ def test_rows_that_cannot_be_written_leave_the_table_as_it_was(tmp_path):
 
 
 def test_a_score_is_the_mean_over_all_that_it_names(tmp_path):
-    import scores_analysis as analysis
+    import scores_kinds as kinds
     import scores_table as tables
 
     path = tmp_path / "scores.csv"
@@ -120,7 +120,7 @@ def test_a_score_is_the_mean_over_all_that_it_names(tmp_path):
     rows = tables.read_rows(path)
 
     def values(**changed):
-        return analysis.Score(**changed).values(rows)
+        return kinds.Score(**changed).values(rows)
 
     assert values() == {(0, 0): 0.6, (1, 0): 0.9}
     assert values(epochs=(8, 12), places=(1, 2)) == pytest.approx({(0, 0): 0.65})

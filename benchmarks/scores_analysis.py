@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from robmednas_tf.report.style import write_figure
 from robmednas_tf.search.bootstrap import Estimate
 
 RULES = ((1,), (2,), (3,), (4,), (6,), (8,), (1, 4), (2, 6), (3, 8), (4, 8))
-NUM_CANDIDATES = 27
+NUM_CANDIDATES = 12
 MIN_REPEATED = 4
 AGREEMENT = (statistics.spearman, statistics.kendall)
 
@@ -91,10 +92,7 @@ def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[l
         num_seeds, numbers = _repeated(values.keys() & reference.keys())
         if len(numbers) < MIN_REPEATED:
             continue
-        mine, other = (
-            np.array([[each[number, seed] for seed in range(num_seeds)] for number in numbers])
-            for each in (values, reference)
-        )
+        mine, other = (_matrix(each, numbers, num_seeds) for each in (values, reference))
         # Of another seed's training, so that a score and the end do not share their luck.
         ended = [place for place, number in enumerate(numbers) if (number, 0) in end]
         worth = np.array([end[numbers[place], 0] for place in ended])
@@ -104,6 +102,30 @@ def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[l
         line += [_text(statistics.between_seeds(mine))]
         lines.append([*line, _text(statistics.with_worth(mine[ended, 1:], worth))])
     return lines
+
+
+def subjects_table(rows: Sequence[tables.Row]) -> list[list[str]]:
+    """Returns the ICC by number of subjects, mean over all choices of so many of them."""
+    lines = []
+    for size in (1, 2, tables.NUM_SUBJECTS):
+        line = [str(size)]
+        for condition in tables.CONDITIONS:
+            scores = [
+                Score(places=places, conditions=(condition,)).values(rows)
+                for places in itertools.combinations(ALL_PLACES, size)
+            ]
+            num_seeds, numbers = _repeated(scores[0].keys())
+            choices = [_matrix(values, numbers, num_seeds) for values in scores]
+            each = [statistics.icc(values).value for values in choices]
+            line.append(
+                f"{_text(statistics.mean_icc(choices))}, {min(each):.2f} to {max(each):.2f}"
+            )
+        lines.append([*line, f"{len(numbers)} x {num_seeds}"])
+    return lines
+
+
+def _matrix(values: Mapping[Training, float], numbers: Sequence[int], num_seeds: int) -> np.ndarray:
+    return np.array([[values[number, seed] for seed in range(num_seeds)] for number in numbers])
 
 
 def _repeated(trainings: Collection[Training]) -> tuple[int, list[int]]:
@@ -144,6 +166,9 @@ def print_rungs(rows: Sequence[tables.Row]) -> None:
 
 
 def print_icc(rows: Sequence[tables.Row]) -> None:
+    conditions = [f"ICC, {condition}; range of the choices" for condition in tables.CONDITIONS]
+    head = ["subjects", *conditions, "architectures x seeds"]
+    print_table("Number of subjects, average 0.96", head, subjects_table(rows))
     head = ["score", "architectures x seeds", "mean", "sd of seeds", "ICC", "ICC less the first's"]
     head += ["Spearman between seeds", "Spearman with another seed's end"]
     print_table("Scores of one training", head, icc_table(rows, SCORES))

@@ -101,6 +101,7 @@ SCORES: Mapping[str, Score] = {
     "average 0.9, 2 subjects, epsilon 0.06": Score(
         averaging=0.9, places=(1, 2), conditions=("fgsm:0.06",)
     ),
+    "the end, 4 subjects": AT_END,
     "average 0.9, mean of epochs 8, 10, 12": Score(averaging=0.9, epochs=(8, 10, 12)),
 }
 # What may decide at a rung.

@@ -44,15 +44,16 @@ def icc_difference(scores: np.ndarray, reference: np.ndarray) -> Estimate:
         scores: `(architectures, seeds)`.
         reference: The other score of the same trainings.
     """
+    return bootstrapped(lambda one, two: _share(one) - _share(two), scores, reference)
 
-    def difference(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        shares = []
-        for each in (scores, reference):
-            between, within = _mean_squares(each)
-            shares.append((between - within) / (between + (each.shape[-1] - 1) * within))
-        return shares[0] - shares[1]
 
-    return bootstrapped(difference, scores, reference)
+def mean_icc(choices: Sequence[np.ndarray]) -> Estimate:
+    """Returns the mean ICC of several scores of the same trainings, each `(architectures, seeds)`.
+
+    One subject may do better than another by chance; the mean over all choices tells what the
+    number of subjects does.
+    """
+    return bootstrapped(lambda *each: np.mean([_share(one) for one in each], axis=0), *choices)
 
 
 def seed_sd(scores: np.ndarray) -> float:
@@ -184,6 +185,11 @@ def halving(
         Estimate(float(loss), *interval(resampled[:, 1])),
         float(np.dot(sizes, spans)) / (num_candidates * epochs),
     )
+
+
+def _share(scores: np.ndarray) -> np.ndarray:
+    between, within = _mean_squares(scores)
+    return (between - within) / (between + (scores.shape[-1] - 1) * within)
 
 
 def _mean_squares(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import fcntl
 import io
 import os
@@ -73,6 +74,12 @@ class Job:
         return (self.cohort, self.variant, str(self.architecture), str(self.seed))
 
     @property
+    def epochs(self) -> set[str]:
+        """When it is scored, as the rows have it."""
+        found = {*(RUNGS if self.rungs else ()), EPOCHS, *((END,) if self.to_end else ())}
+        return {str(epoch) for epoch in found}
+
+    @property
     def name(self) -> str:
         """The key as a file's name."""
         return "-".join(self.key)
@@ -88,7 +95,8 @@ def rungs_jobs() -> list[Job]:
     """Returns the trainings of the measurement of rungs and of repeats, in balanced order.
 
     After each architecture that is trained to the end there is one more training of one of the
-    first thirty: wherever time ends, both measurements have about the same share of theirs.
+    first thirty: wherever time ends, both measurements have about the same share of theirs. Last,
+    these thirty are trained to the end once more, with another seed.
     """
     jobs = []
     repeats = [
@@ -99,7 +107,8 @@ def rungs_jobs() -> list[Job]:
     for number in range(NUM_TO_END):
         jobs.append(Job("phantom", "default", number, 0, rungs=True, to_end=True))
         jobs += repeats[number : number + 1]
-    return jobs
+    again = repeats[:NUM_REPEATED]
+    return jobs + [dataclasses.replace(job, to_end=True) for job in again]
 
 
 def variant_jobs(cohort: str, variant: str) -> list[Job]:
@@ -137,18 +146,30 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def done(rows: Iterable[Row]) -> set[tuple[str, ...]]:
-    """Returns the keys of the trainings that the table holds."""
-    return {tuple(row[key] for key in KEYS) for row in rows}
+def key_of(row: Row) -> tuple[str, ...]:
+    """Returns which training a row belongs to, as `Job.key` says it."""
+    return tuple(row[key] for key in KEYS)
 
 
-def add_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Adds one training's rows: all of them or, where the process is killed meanwhile, none."""
+def is_done(job: Job, rows: Iterable[Row]) -> bool:
+    """Tells whether the table holds all that a job asks for."""
+    own = [row for row in rows if key_of(row) == job.key]
+    epochs = {row["epoch"] for row in own if all(row[f"{each}_clean_1"] for each in MEASURES)}
+    return job.epochs <= epochs
+
+
+def add_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Adds one training's rows: all of them or, where the process is killed meanwhile, none.
+
+    They take the place of what there was of the same training.
+    """
     with _held(path.parent, wait=True):
-        text = path.read_text(encoding="utf-8") if path.is_file() else ",".join(COLUMNS) + "\n"
-        added = io.StringIO()
-        csv.DictWriter(added, COLUMNS, lineterminator="\n").writerows(rows)
-        write_text(path, text + added.getvalue())
+        kept = [row for row in read_rows(path) if key_of(row) != key_of(rows[0])]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*kept, *rows])
+        write_text(path, text.getvalue())
 
 
 def unclaimed(jobs: Iterable[Job], path: Path, claims: Path) -> Iterator[Job]:
@@ -160,18 +181,16 @@ def unclaimed(jobs: Iterable[Job], path: Path, claims: Path) -> Iterator[Job]:
         claims: Folder of the files that processes hold; they are let go when a process ends.
     """
     claims.mkdir(parents=True, exist_ok=True)
-    jobs = tuple(jobs)
-    tried: set[Job] = set()
+    left = list(jobs)
     while True:
-        for job in jobs:
-            if job in tried or job.key in done(read_rows(path)):
-                continue
+        rows = read_rows(path)
+        left = [job for job in left if not is_done(job, rows)]
+        for job in left:
             with contextlib.suppress(BlockingIOError), _held(claims / job.name):
                 # Finished by another process between the look and the claim.
-                if job.key in done(read_rows(path)):
-                    continue
-                tried.add(job)
-                yield job
+                if not is_done(job, read_rows(path)):
+                    left.remove(job)
+                    yield job
                 break
         else:
             return

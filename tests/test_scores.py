@@ -22,6 +22,7 @@ def benchmarks(monkeypatch):
 def made_up(tables, job, epoch, averaging, subjects="scoring", **dice):
     keys = dict(zip(tables.KEYS, job.key, strict=True))
     row = {"epoch": epoch, "averaging": averaging, "subjects": subjects, "best_epoch": epoch}
+    row |= {f"{measure}_clean_1": 0.5 for measure in tables.MEASURES}
     return {**keys, **row, **{f"dice_fgsm:0.2_{place[1:]}": dice[place] for place in dice}}
 
 
@@ -89,6 +90,23 @@ def test_trainings_that_are_done_or_at_work_elsewhere_are_passed_over(tmp_path):
     assert len(tables.read_rows(path)) == 4
 
 
+def test_a_training_that_lacks_something_is_done_again_and_replaced(tmp_path):
+    import scores_table as tables
+
+    path = tmp_path / "scores.csv"
+    short = tables.Job("phantom", "default", 0, 0)
+    longer = tables.Job("phantom", "default", 0, 0, to_end=True)
+    row = made_up(tables, short, 12, 0.96)
+    tables.add_rows(path, [row])
+    assert tables.is_done(short, tables.read_rows(path))
+    assert list(tables.unclaimed([short, longer], path, tmp_path / "claims")) == [longer]
+    tables.add_rows(path, [{**row, "mae_clean_1": ""}])
+    assert not tables.is_done(short, tables.read_rows(path))
+    tables.add_rows(path, [row, made_up(tables, longer, tables.END, 0.96, "apart")])
+    assert tables.is_done(longer, tables.read_rows(path))
+    assert len(tables.read_rows(path)) == 2
+
+
 def test_rows_that_cannot_be_written_leave_the_table_as_it_was(tmp_path):
     import scores_table as tables
 
@@ -136,7 +154,7 @@ def test_the_table_that_is_shipped_is_whole():
     keys = (*tables.KEYS, "epoch", "subjects", "averaging")
     found = {tuple(row[key] for key in keys) for row in rows}
     assert len(found) == len(rows)
-    for training in tables.done(rows):
+    for training in map(tables.key_of, rows):
         decays = (tables.AVERAGING, *tables.OTHER_AVERAGING[training[0]])
         scored = {(*training, str(tables.EPOCHS), "scoring", f"{decay:g}") for decay in decays}
         assert scored <= found

@@ -19,7 +19,18 @@ import numpy as np
 import scores_statistics as statistics
 import scores_table as tables
 from scores_figure import figure
-from scores_kinds import ALL_PLACES, AT_END, KINDS, SCORES, VARIANTS, Score, Training, paired
+from scores_kinds import (
+    ALL_PLACES,
+    AT_END,
+    BY_EPOCH,
+    KINDS,
+    ON_TWO,
+    SCORES,
+    VARIANTS,
+    Score,
+    Training,
+    paired,
+)
 
 from robmednas_tf.report.style import write_figure
 from robmednas_tf.search.bootstrap import Estimate
@@ -61,25 +72,30 @@ def kinds_table(rows: Sequence[tables.Row]) -> list[list[str]]:
 
 def halving_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str]]:
     """Returns what rules of halving lose and save."""
-    worth = AT_END.values(rows)
+    targets = [Score(places=ALL_PLACES[1:]).values(rows), AT_END.values(rows)]
     scores = {
         rung: Score(epochs=(rung,), averaging=averaging).values(rows)
         for rung in (*tables.RUNGS, tables.EPOCHS)
     }
-    common = sorted(set(worth).intersection(*scores.values()))
-    values = {rung: np.array([each[key] for key in common]) for rung, each in scores.items()}
     lines = []
     for rule in RULES:
-        found = statistics.halving(
-            [values[rung] for rung in rule],
-            rule,
-            values[tables.EPOCHS],
-            np.array([worth[key] for key in common]),
-            NUM_CANDIDATES,
-            tables.EPOCHS,
-        )
-        cells = [_text(found.kept), _text(found.loss, 4), f"{found.epochs:.2f}"]
-        lines.append([", ".join(map(str, rule)), *cells])
+        cells = []
+        for target in targets:
+            common = sorted(set(target).intersection(*scores.values()))
+            common = [training for training in common if training[1] == 0]
+            values = {
+                rung: np.array([each[key] for key in common]) for rung, each in scores.items()
+            }
+            found = statistics.halving(
+                [values[rung] for rung in rule],
+                rule,
+                values[tables.EPOCHS],
+                np.array([target[key] for key in common]),
+                NUM_CANDIDATES,
+                tables.EPOCHS,
+            )
+            cells += [_text(found.kept), _text(found.loss, 4)]
+        lines.append([", ".join(map(str, rule)), f"{found.epochs:.2f}", *cells])
     return lines
 
 
@@ -118,7 +134,7 @@ def subjects_table(rows: Sequence[tables.Row]) -> list[list[str]]:
             choices = [_matrix(values, numbers, num_seeds) for values in scores]
             each = [statistics.icc(values).value for values in choices]
             line.append(
-                f"{_text(statistics.mean_icc(choices))}, {min(each):.2f} to {max(each):.2f}"
+                f"{_text(statistics.mean_icc(choices))}; {min(each):.2f} to {max(each):.2f}"
             )
         lines.append([*line, f"{len(numbers)} x {num_seeds}"])
     return lines
@@ -160,7 +176,9 @@ def print_rungs(rows: Sequence[tables.Row]) -> None:
     print_table(title, ["score", *numbers, "n"], kinds_table(rows))
     for averaging in (tables.AVERAGING, tables.AT_RUNGS):
         print_table(f"Rungs, average {averaging:g}", head, rung_table(rows, averaging))
-        head_of_rules = ["rungs", "the best gets to the end", "loss of Dice", "share of epochs"]
+        measures_of_rules = ("the best stays", "loss of Dice")
+        head_of_rules = ["rungs", "share of epochs"]
+        head_of_rules += [f"{each}, {target}" for target in targets for each in measures_of_rules]
         title = f"Halving by 3 among {NUM_CANDIDATES}, average {averaging:g}"
         print_table(title, head_of_rules, halving_table(rows, averaging))
 
@@ -171,16 +189,18 @@ def print_icc(rows: Sequence[tables.Row]) -> None:
     print_table("Number of subjects, average 0.96", head, subjects_table(rows))
     head = ["score", "architectures x seeds", "mean", "sd of seeds", "ICC", "ICC less the first's"]
     head += ["Spearman between seeds", "Spearman with another seed's end"]
-    print_table("Scores of one training", head, icc_table(rows, SCORES))
+    print_table("Kinds of score, on two subjects", head, icc_table(rows, SCORES))
+    print_table("Epochs, on the search's own subject", head, icc_table(rows, BY_EPOCH))
     variants = {
-        f"{name}, {_average(averaging)}": Score(variant=variant, averaging=averaging)
+        f"{name}, {_average(averaging)}": dataclasses.replace(
+            ON_TWO, variant=variant, averaging=averaging
+        )
         for name, variant in VARIANTS.items()
         for averaging in (tables.AVERAGING, 0.9, 0.0)
     }
-    print_table("Variants of the training", head, icc_table(rows, variants))
-    scores = {**SCORES, "average 0.99": Score(averaging=0.99)}
-    patients = {name: dataclasses.replace(each, cohort="sts") for name, each in scores.items()}
-    print_table("Real patients", head, icc_table(rows, patients))
+    print_table("Variants of the training, on two subjects", head, icc_table(rows, variants))
+    patients = {name: dataclasses.replace(each, cohort="sts") for name, each in SCORES.items()}
+    print_table("Real patients, on two of them", head, icc_table(rows, patients))
 
 
 def _average(decay: float) -> str:

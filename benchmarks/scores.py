@@ -1,8 +1,8 @@
 """Trains random networks as a quick start's trials are trained, and keeps their scores in a table.
 
-    python benchmarks/scores.py                     # phantom; until the plan is done, days
+    python benchmarks/scores.py                     # the phantom: about 4 hours of one free core
     python benchmarks/scores.py --minutes=60
-    python benchmarks/scores.py --sts=FOLDER        # the real patients' part of the plan besides
+    python benchmarks/scores.py --sts=FOLDER        # real patients besides: another hour
 
 Start it again to go on, or a second time to use a second core: processes share the plan, each
 uses one thread, and one that is killed loses the training that it is at.
@@ -146,12 +146,16 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     ends = time.monotonic() + 60 * given.minutes
-    subjects = {"phantom": phantom(given.work / "cache")}
-    if given.sts:
-        subjects["sts"] = patients(given.sts, given.work / "cache")
+    path = given.tables / tables.SCORES
+    try:
+        tables.read_rows(path)
+        subjects = {"phantom": phantom(given.work / "cache")}
+        if given.sts:
+            subjects["sts"] = patients(given.sts, given.work / "cache")
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     drawn = random_architectures(tables.NUM_TO_END + NUM_FURTHER)
     write_architectures(given.tables / tables.ARCHITECTURES, drawn)
-    path = given.tables / tables.SCORES
     for job in tables.unclaimed(plan(subjects, given.further_first), path, given.work / "claims"):
         if time.monotonic() > ends:
             break

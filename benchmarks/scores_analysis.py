@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -59,14 +59,21 @@ def rung_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str]]:
 
 def kinds_table(rows: Sequence[tables.Row]) -> list[list[str]]:
     """Returns the rank correlation of kinds of score at each rung with the score at the end."""
-    worth, lines = AT_END.values(rows), []
-    for name, kind in KINDS.items():
-        line = [name]
-        for rung in (*tables.RUNGS, tables.EPOCHS):
-            x, y = paired(dataclasses.replace(kind, epochs=(rung,)).values(rows), worth)
-            enough = len(x) >= MIN_REPEATED
-            line.append(_text(statistics.bootstrapped(statistics.spearman, x, y)) if enough else "")
-        lines.append([*line, str(len(x))])
+    rungs = (*tables.RUNGS, tables.EPOCHS)
+    kinds = {
+        name: [dataclasses.replace(kind, epochs=(rung,)).values(rows) for rung in rungs]
+        for name, kind in KINDS.items()
+    }
+    # The same trainings for all.
+    common = set.intersection(*(set(values) for each in kinds.values() for values in each))
+    worth = {key: value for key, value in AT_END.values(rows).items() if key in common}
+    if len(worth) < MIN_REPEATED:
+        return []
+    lines = []
+    for name, each in kinds.items():
+        pairs = [paired(values, worth) for values in each]
+        found = [_text(statistics.bootstrapped(statistics.spearman, *pair)) for pair in pairs]
+        lines.append([name, *found, str(len(worth))])
     return lines
 
 
@@ -156,8 +163,16 @@ def _repeated(trainings: Collection[Training]) -> tuple[int, list[int]]:
     return max(complete.items(), key=lambda each: each[0] * len(each[1]))
 
 
+def inventory(rows: Sequence[tables.Row]) -> list[list[str]]:
+    """Returns how many trainings of each kind the table holds."""
+    trained = Counter(key[:2] + key[3:] for key in {tables.key_of(row) for row in rows})
+    ends = (tables.key_of(row) for row in rows if row["epoch"] == tables.END)
+    ended = Counter(key[:2] + key[3:] for key in ends)
+    return [[*kind, str(trained[kind]), str(ended[kind])] for kind in sorted(trained)]
+
+
 def print_table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    print(f"\n## {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for line in lines:
         print(f"| {' | '.join(line)} |")
 
@@ -222,6 +237,12 @@ def main() -> None:
             f"The table in {str(given.tables)!r} must hold at least {MIN_REPEATED} trainings to "
             f"the end. Received: {ended}. Run scores.py first."
         )
+    print(
+        "# The tables behind [scores.md](scores.md)\n\nPrinted by `benchmarks/scores_analysis.py`. "
+        "Brackets hold 95 % intervals over architectures."
+    )
+    head = ["cohort", "training", "seed", "trainings", "of them to the end"]
+    print_table("What there is", head, inventory(rows))
     print_rungs(rows)
     print_icc(rows)
     if given.figure:

@@ -77,6 +77,8 @@ def _paths(axes: Axes, rows: Sequence[tables.Row]) -> None:
         path = np.array([each[key] for each in values])
         axes.plot(EPOCHS, path, color=BLUE, alpha=0.1 + 0.8 * share**2, linewidth=0.9)
     plain_axes(axes, "epoch", "attacked Dice, average 0.9")
+    # A network that has not begun to learn after an epoch would flatten all the others.
+    axes.set_ylim(bottom=0.58)
     axes.set_xticks(EPOCHS)
     axes.annotate(
         f"{len(common)} networks; the darker, the better in the end",

@@ -150,6 +150,7 @@ class SearchConfig:
         confirm_top: Best trials that are trained again to choose the winner; 0 for none.
         confirm_seeds: Further trainings of each, with seeds of their own.
         pick: How the winner is picked where there are several objectives.
+        max_attempts: Times that the process may end during one training before that has failed.
 
     Source: paper section 2.2.
     """
@@ -164,12 +165,14 @@ class SearchConfig:
     confirm_top: int
     confirm_seeds: int
     pick: PickRule = FIRST
+    max_attempts: int = 3
 
     def __post_init__(self) -> None:
         _require_at_least(("num_trials", self.num_trials, 1), ("keep_models", self.keep_models, 1))
         _require_at_least(("num_subjects", self.num_subjects, 3), ("seed", self.seed, 0))
         _require_at_least(("confirm_top", self.confirm_top, 0))
         _require_at_least(("confirm_seeds", self.confirm_seeds, 1))
+        _require_at_least(("max_attempts", self.max_attempts, 1))
         require_objectives(self.objectives)
         if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise ValueError(f"epsilon must be >= 0. Received: {self.epsilon}.")

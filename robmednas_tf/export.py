@@ -12,6 +12,7 @@ from robmednas_tf.data.preprocessing import AS_IN_PAPER, Preprocessing
 from robmednas_tf.data.preprocessing_record import record_preprocessing
 from robmednas_tf.files import replaced_atomically, replaced_folder
 from robmednas_tf.onnx_export import ONNX_FILE
+from robmednas_tf.tf_files import written_by_tensorflow
 
 # The SavedModel's endpoint for slices as the network sees them; evaluation and attacks call it.
 SLICES_ENDPOINT = "predict_slices"
@@ -41,6 +42,9 @@ def export_model(
     not resample: `mr` has the spacing of `preprocessing`. Its `serve_int16(mr)` returns the same
     rounded (half to even) to int16 and no lower than -1024, as CT files hold it. Its
     `predict_slices(mr)` is `model`: z-scored slices in, normalised CT slices out.
+
+    Raises:
+        OSError: If they cannot be written.
     """
     (folder / ONNX_FILE).unlink(missing_ok=True)
     bare = keras.Model(model.input, model.output, name=model.name)
@@ -61,7 +65,8 @@ def export_model(
         [tf.TensorSpec(bare.input_shape, tf.float32, name="mr")],
     )
     with replaced_folder(folder / "saved_model") as temporary:
-        archive.write_out(str(temporary), verbose=False)
+        with written_by_tensorflow(folder / "saved_model"):
+            archive.write_out(str(temporary), verbose=False)
         record_preprocessing(temporary, preprocessing)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 _PARTIAL = ".partial-"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextlib.contextmanager
@@ -29,9 +32,11 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name ends as `path` does: some writers choose the format by it.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PARTIAL, suffix=f".{path.name}")
-    os.close(handle)
     temporary = Path(name)
     try:
+        # Whoever tidies up sees by it that this is no leftover, whatever the clocks say.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -43,6 +48,7 @@ def replaced_atomically(path: Path) -> Iterator[Path]:
         # A write that fails, on a full disk say, does not know its file's name.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
 
 
@@ -59,34 +65,12 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
 
 
-@contextlib.contextmanager
-def locked_folder(folder: Path, flag: str = "--output_dir") -> Iterator[None]:
-    """Holds `folder` for this process alone; the system lets go of it when the process ends.
-
-    Args:
-        folder: Made where it is missing.
-        flag: What the command calls it.
-
-    Raises:
-        ValueError: If another process holds it.
-    """
-    make_folder(folder)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"Folder {str(folder)!r} is in use by another run. "
-                f"Wait for it, or give another {flag}."
-            ) from None
-        yield
-
-
 def make_folder(folder: Path) -> None:
     """Makes a folder, and those it lies in, where they are missing.
 
     Raises:
         ValueError: If something else has its name.
+        OSError: If it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,13 +85,19 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
     """Removes what processes that were killed while they wrote left anywhere below `folder`.
 
     Args:
-        folder: Nothing else may be writing in it, or nothing that takes longer than the age.
+        folder: Files that others are writing in it stay. Where its file system has no locks, and
+            of folders, only their age tells them from leftovers.
         older_than_s: Age in seconds that a leftover must have.
     """
     for path in list(folder.rglob(f"{_PARTIAL}*")):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime >= older_than_s:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            # Of the future, where the clock was set back: as long ago as it is ahead.
+            if abs(time.time() - path.stat().st_mtime) < older_than_s:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif not _is_being_written(path):
+                path.unlink()
 
 
 def remove_leftovers_of(path: Path) -> None:
@@ -130,6 +120,25 @@ def write_json(path: Path, value: Any) -> None:
         ValueError: If `value` holds NaN or infinity, which JSON cannot say.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def remedy_of(error: OSError) -> str:
+    """Returns what to do where files cannot be written, without a full stop."""
+    if error.errno in _FULL:
+        return "Free space there"
+    return "Make it writable" if error.errno in _FORBIDDEN else "See to it"
+
+
+def _is_being_written(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            # No locks here.
+            return False
+    return False
 
 
 def _umask() -> int:

@@ -2,11 +2,11 @@
 
 import errno
 import os
+import time
 
 import pytest
 
 from robmednas_tf.files import (
-    locked_folder,
     make_folder,
     remove_leftovers,
     replaced_atomically,
@@ -90,12 +90,15 @@ def test_a_folder_cannot_have_a_files_name(tmp_path):
             make_folder(folder)
 
 
-def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
-    with (
-        locked_folder(tmp_path),
-        pytest.raises(ValueError, match="in use"),
-        locked_folder(tmp_path),
-    ):
-        pass
-    with locked_folder(tmp_path):
-        pass
+@pytest.mark.parametrize("years", [-10, 10])
+def test_no_jump_of_the_clock_takes_a_file_from_who_writes_it(tmp_path, monkeypatch, years):
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + years * 365 * 24 * 3600)
+    with replaced_atomically(tmp_path / "note.txt") as temporary:
+        temporary.write_text("half")
+        remove_leftovers(tmp_path, older_than_s=3600)
+        remove_leftovers(tmp_path)
+    assert (tmp_path / "note.txt").read_text() == "half"
+    (tmp_path / ".partial-x").write_text("of a process that was killed")
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == ["note.txt"]

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "robmednas_tf"
 LEVELS = {
     "version": 0,
     "files": 0,
+    "folder_lock": 0,
     "machine": 0,
     "config": 0,
     "objectives": 0,
@@ -28,6 +29,7 @@ LEVELS = {
     "attacks": 1,
     "attacks.notation": 0,
     "differences": 0,
+    "tf_files": 1,
     "training": 2,
     "evaluation.inference": 3,
     "evaluation.models": 3,

@@ -14,7 +14,8 @@ from robmednas_tf.cli.check_flags import CheckSettings, settings_from_flags
 from robmednas_tf.cli.run_record import require_own_folder
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort, open_folder, open_phantom
-from robmednas_tf.files import locked_folder, remove_leftovers
+from robmednas_tf.files import remove_leftovers
+from robmednas_tf.folder_lock import locked_folder
 
 SUMMARY = """\
 Examines a cohort: grids, values, outlines of the body, and all that is wrong with any subject.

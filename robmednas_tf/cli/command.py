@@ -16,7 +16,10 @@ from typing import NoReturn
 
 from absl import flags
 
+from robmednas_tf.files import remedy_of
+
 BAD_INPUT, INTERRUPTED = 2, 130
+_GOES_ON = "What is done stays; the same command goes on from here."
 _RAISED_AGAIN_S = 10
 
 _HELP_FLAGS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
@@ -53,7 +56,9 @@ def run(main: Callable[[], None], summary: str, flag_values: flags.FlagValues) -
     except KeyboardInterrupt:
         fail("Interrupted. The same command goes on from here.", INTERRUPTED)
     except OSError as error:
-        fail(f"ERROR: {error}. What is done stays; the same command goes on from here.", 1)
+        # Where there is no number, the error says itself what to do.
+        remedy = f" {remedy_of(error)}." if error.errno is not None else ""
+        fail(f"ERROR: {error}.{remedy} {_GOES_ON}", 1)
     sys.exit(0)
 
 

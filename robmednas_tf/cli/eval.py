@@ -8,7 +8,8 @@ from typing import NoReturn
 from robmednas_tf.cli import command, eval_flags
 from robmednas_tf.cli.eval_flags import EvalSettings, settings_from_flags
 from robmednas_tf.cli.run_record import require_own_folder
-from robmednas_tf.files import locked_folder, remove_leftovers
+from robmednas_tf.files import remove_leftovers
+from robmednas_tf.folder_lock import locked_folder
 
 SUMMARY = """\
 Evaluates models on subjects that they have not seen, clean and under attack.

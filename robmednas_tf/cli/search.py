@@ -15,7 +15,8 @@ from robmednas_tf.cli.subjects import open_cohort, split_subjects
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.split import Split, num_subjects_for_search, split_search
-from robmednas_tf.files import locked_folder, remove_leftovers
+from robmednas_tf.files import remove_leftovers
+from robmednas_tf.folder_lock import locked_folder
 
 SUMMARY = """\
 Searches for a U-Net that synthesises CT from MR and stays accurate under attack.

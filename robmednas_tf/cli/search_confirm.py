@@ -48,16 +48,20 @@ def confirm(
     """
     found = candidates(records, search, search.confirm_top)
     if not found:
-        # Of an earlier call, with other numbers.
-        for name in (_TABLE, "figures/confirmation.png", "figures/confirmation.svg"):
-            (folder / name).unlink(missing_ok=True)
+        remove_confirmation(folder)
         return None
     objective = keras_tuner.Objective(search.objective, direction)
     progress = ConfirmationLine(len(found), hypermodel.training.epochs, search.objective)
-    confirmer = Confirmer(folder, hypermodel, objective, origin, progress)
+    confirmer = Confirmer(folder, hypermodel, objective, origin, progress, search.max_attempts)
     confirmation = confirmer.confirm(found, search.confirm_seeds)
     write_confirmed_csv(folder / _TABLE, confirmation)
     return confirmation
+
+
+def remove_confirmation(folder: Path) -> None:
+    """Removes what an earlier call has said of a confirmation; its repeats stay."""
+    for name in (_TABLE, "figures/confirmation.png", "figures/confirmation.svg"):
+        (folder / name).unlink(missing_ok=True)
 
 
 class ConfirmationLine:

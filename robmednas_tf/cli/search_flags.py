@@ -149,6 +149,13 @@ flags.DEFINE_float(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
+    "max_attempts",
+    3,
+    "Times that the process may end during one candidate's training before that has failed. "
+    "Raise it where machines are taken away without a signal; may differ when a search goes on.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
     "keep_models",
     3,
     "Best trials whose weights stay on disk; at least --confirm_top do.",
@@ -202,6 +209,7 @@ def settings_from_flags() -> SearchSettings:
             confirm_top=FLAGS.confirm_top,
             confirm_seeds=FLAGS.confirm_seeds,
             pick=_pick(),
+            max_attempts=FLAGS.max_attempts,
         ),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, patience=0),
         final_training=_final_training(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,12 @@ from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.objectives import COSTS
 from robmednas_tf.search.confirmation import Confirmation
-from robmednas_tf.search.failures import InfeasibleTrialError
+from robmednas_tf.search.failures import InfeasibleTrialError, reason_of_deaths
 from robmednas_tf.search.front import values_of
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.trials import TrialRecord
 from robmednas_tf.search.tuner import SearchTuner
+from robmednas_tf.training.checkpoints import DAMAGE
 
 _MADE = "training.json"
 
@@ -52,6 +56,7 @@ def final_model(
     trial_model: Callable[[], keras.Model],
     origin: Mapping[str, Any],
     preprocessing: Preprocessing,
+    max_attempts: int,
 ) -> FinalModel:
     """Returns the model a search ends with; trains and exports it unless that is done.
 
@@ -63,18 +68,25 @@ def final_model(
             training from scratch fails.
         origin: All that the model follows from besides, ready for JSON.
         preprocessing: How its volumes were prepared.
+        max_attempts: How many times the process may end during the training from scratch before
+            that has failed.
     """
     training = asdict(hypermodel.training) if hypermodel else None
     recipe = {**origin, "architecture": architecture.to_dict(), "training": training}
     made = _read_made(folder)
     if made.get("recipe") == recipe:
-        model = keras.saving.load_model(folder / "model.keras", compile=False)
-        return FinalModel(model, made["note"], made["history"])
+        path = folder / "model.keras"
+        try:
+            model = keras.saving.load_model(path, compile=False)
+            return FinalModel(model, made["note"], made["history"])
+        except DAMAGE as error:
+            _warn_of_damage(path, error)
     note, history = None, None
     if hypermodel is not None:
         checkpoint = folder / f"checkpoint-{_digest(recipe)}.npz"
         try:
-            model, history = _train(architecture, hypermodel, checkpoint)
+            with _counted_on_disk(checkpoint, max_attempts):
+                model, history = _train(architecture, hypermodel, checkpoint)
         except (FloatingPointError, InfeasibleTrialError) as error:
             note = f"The winner's training from scratch failed, so the trial's is kept: {error}"
             print(f"Note: {note}", flush=True)
@@ -84,17 +96,23 @@ def final_model(
     (folder / _MADE).unlink(missing_ok=True)
     export_model(model, folder, preprocessing=preprocessing)
     write_json(folder / _MADE, {"recipe": recipe, "note": note, "history": history})
-    for path in folder.glob("checkpoint-*.npz"):
+    for path in folder.glob("checkpoint-*"):
         path.unlink()
     return FinalModel(model, note, history)
 
 
 def trial_model(tuner: SearchTuner, trial: TrialRecord) -> keras.Model:
     """Returns a trial's network with the weights it was scored with."""
-    if tuner.weights_path(trial.trial_id).is_file():
-        return tuner.load_model(tuner.oracle.trials[trial.trial_id])
-    # Dropped when fewer trials were to be confirmed. The trial's seed gives them again.
-    print(f"Training trial {trial.trial_id} as before: its weights were not kept.", flush=True)
+    path = tuner.weights_path(trial.trial_id)
+    if path.is_file():
+        try:
+            return tuner.load_model(tuner.oracle.trials[trial.trial_id])
+        except DAMAGE as error:
+            _warn_of_damage(path, error)
+    else:
+        # Dropped when fewer trials were to be confirmed.
+        print(f"Training trial {trial.trial_id} as before: its weights were not kept.", flush=True)
+    # The trial's seed gives them again.
     architecture = Architecture.from_dict(trial.details["architecture"])
     model = tuner.hypermodel.build_architecture(architecture)
     tuner.hypermodel.train(model, architecture)
@@ -135,13 +153,47 @@ def _train(
     return model, result.history
 
 
+def _warn_of_damage(path: Path, error: Exception) -> None:
+    warnings.warn(
+        f"File {str(path)!r} is damaged; its network is trained again: {error}",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+@contextlib.contextmanager
+def _counted_on_disk(checkpoint: Path, max_attempts: int) -> Iterator[None]:
+    path = checkpoint.with_suffix(".json")
+    attempts = _read_attempts(path)
+    if attempts >= max_attempts:
+        raise InfeasibleTrialError(reason_of_deaths(attempts, "this training", checkpoint))
+    # Before it starts, or a training that ends its process would do so for ever.
+    write_json(path, attempts + 1)
+    try:
+        yield
+    except (KeyboardInterrupt, OSError):
+        # Whoever ended the process, it was not the training.
+        with contextlib.suppress(OSError):
+            write_json(path, attempts)
+        raise
+
+
+def _read_attempts(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return 0
+
+
 def _read_made(folder: Path) -> dict[str, Any]:
     try:
         made = json.loads((folder / _MADE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        made = None
-    # Missing or damaged: all the same, the model is made anew.
-    return made if isinstance(made, dict) else {}
+        if made["history"] is not None:
+            math.fsum(made["history"]["val_loss"])
+        return {"recipe": made["recipe"], "note": made["note"], "history": made["history"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        # Missing or damaged: all the same, the model is made anew.
+        return {}
 
 
 def _digest(recipe: dict[str, Any]) -> str:

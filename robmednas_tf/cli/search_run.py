@@ -12,7 +12,7 @@ from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import search_flags
 from robmednas_tf.cli.progress import ConsoleProgress
 from robmednas_tf.cli.run_record import write_record
-from robmednas_tf.cli.search_confirm import confirm
+from robmednas_tf.cli.search_confirm import confirm, remove_confirmation
 from robmednas_tf.cli.search_data import prepare
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_report import SearchedRun, Winner, write_report
@@ -31,14 +31,16 @@ from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.pareto_csv import write_pareto_csv
 from robmednas_tf.report.trials_csv import write_trials_csv
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.front import candidates, front_of
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.identity import read_identity
+from robmednas_tf.search.memory import memory_may_run_out
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.oracles import ORACLES
 from robmednas_tf.search.trials import TrialRecord
-from robmednas_tf.search.tuner import SearchTuner
+from robmednas_tf.search.tuner import SearchTuner, require_details
 
 
 class SearchRun:
@@ -78,7 +80,12 @@ class SearchRun:
             raise
         except keras_tuner.errors.FatalError as error:
             self.fault = f"The search has stopped: {error}"
-        self._finish()
+            remove_confirmation(self.folder)
+        try:
+            with memory_may_run_out("making the report"):
+                self._finish()
+        except InfeasibleTrialError as error:
+            commands.fail(f"ERROR: {error}. What is done stays.", 1)
         if self.fault:
             commands.fail(f"ERROR: {self.fault}", 1)
 
@@ -101,6 +108,8 @@ class SearchRun:
             seed=search.seed,
             settings=self._identity(),
             pruner=self.settings.pruner,
+            max_attempts=search.max_attempts,
+            check_details=require_details,
         )
 
     @cached_property
@@ -225,6 +234,7 @@ class SearchRun:
                 **self._files(self.subjects.final.names),
             },
             self.settings.data.preprocessing,
+            self.settings.search.max_attempts,
         )
         if self.settings.onnx and not (self.folder / "best_model" / ONNX_FILE).is_file():
             words = mr_in_words(self.settings.data.preprocessing)

@@ -11,7 +11,8 @@ from typing import Any
 
 from robmednas_tf.cli.synthesize_jobs import Job
 from robmednas_tf.data.file_digests import digest_of_file
-from robmednas_tf.files import locked_folder, make_folder, remove_leftovers_of, write_json
+from robmednas_tf.files import make_folder, remove_leftovers_of, write_json
+from robmednas_tf.folder_lock import locked_folder
 from robmednas_tf.version import __version__
 
 _NAME = "synthesis.json"

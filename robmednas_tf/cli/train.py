@@ -15,7 +15,8 @@ from robmednas_tf.cli.train_architecture import find_architecture
 from robmednas_tf.cli.train_flags import TrainSettings, settings_from_flags
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.split import Split
-from robmednas_tf.files import locked_folder, remove_leftovers
+from robmednas_tf.files import remove_leftovers
+from robmednas_tf.folder_lock import locked_folder
 
 SUMMARY = """\
 Trains one U-Net to synthesise CT from MR, and exports it.

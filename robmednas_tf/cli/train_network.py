@@ -141,9 +141,9 @@ class NetworkTraining:
         settings = self.settings
         inference = AttackedInference(model, settings.attack_epsilon, settings.training.batch_size)
         picture = panel_image(inference.panel(subject, subject.num_slices // 2))
-        with scalars.writer.as_default(step=epoch + 1):
+        with scalars.at_step(epoch + 1):
             tf.summary.image("slices", picture[None])
-        scalars.writer.close()
+        scalars.close()
 
 
 class _EpochLine(keras.callbacks.Callback):

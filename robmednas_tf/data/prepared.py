@@ -24,7 +24,14 @@ from robmednas_tf.data.grid import SliceGrid
 from robmednas_tf.data.pair import Pair
 from robmednas_tf.data.subjects import Subject
 from robmednas_tf.evaluation.regions import REGIONS
-from robmednas_tf.files import make_folder, remove_leftovers, replaced_atomically, write_json
+from robmednas_tf.files import (
+    make_folder,
+    remedy_of,
+    remove_leftovers,
+    replaced_atomically,
+    write_json,
+)
+from robmednas_tf.tf_files import written_by_tensorflow
 
 # Raise it when the records change: caches made before are then made anew.
 _FORMAT = 4
@@ -93,7 +100,8 @@ class SliceCache:
 
     def __init__(self, folder: Path, image_size: int, slices_per_subject: int = 0):
         self.folder = Path(folder)
-        make_folder(self.folder)
+        with _naming_the_folder(self.folder):
+            make_folder(self.folder)
         remove_leftovers(self.folder, older_than_s=_ABANDONED_S)
         self.image_size = image_size
         self.slices_per_subject = slices_per_subject
@@ -189,12 +197,9 @@ def _cropped_share(pair: Pair, image_size: int) -> float:
 
 
 def _write_records(path: Path, *parts: np.ndarray) -> None:
-    try:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for slices in zip(*parts, strict=True):
-                writer.write(b"".join(each.tobytes() for each in slices))
-    except tf.errors.OpError as error:
-        raise OSError(error.message) from error
+    with written_by_tensorflow(path), tf.io.TFRecordWriter(str(path)) as writer:
+        for slices in zip(*parts, strict=True):
+            writer.write(b"".join(each.tobytes() for each in slices))
 
 
 @contextlib.contextmanager
@@ -204,7 +209,7 @@ def _naming_the_folder(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             f"Slices cannot be written into {str(folder)!r}: {error.strerror or error}. "
-            "Free space there, or give another --cache_dir"
+            f"{remedy_of(error)}, or give another --cache_dir"
         ) from error
 
 

@@ -109,12 +109,12 @@ class CandidateRunner:
             Rungs(rungs, watcher.rung_reached),
         )
         if outcome.is_stopped:
-            write_stopped(scalars.writer, trial_id, values)
+            write_stopped(scalars, trial_id, values)
         else:
             with replaced_atomically(weights_path(self.folder, trial_id)) as temporary:
                 np.savez(temporary, *model.get_weights())
             image = self.draw(self._panel(outcome))
-            write_outcome(scalars.writer, trial_id, values, outcome.metrics, image)
+            write_outcome(scalars, trial_id, values, outcome.metrics, image)
         details = {"best_epoch": outcome.fit.best_epoch + 1, "history": outcome.fit.history}
         return CandidateResult(outcome.metrics, details)
 

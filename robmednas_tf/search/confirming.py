@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import itertools
@@ -18,15 +19,12 @@ import keras_tuner
 
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.search.confirmation import Candidate, Confirmation
-from robmednas_tf.search.failures import reason_of
+from robmednas_tf.search.failures import MAX_ATTEMPTS, reason_of, reason_of_deaths
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.identity import as_json
 from robmednas_tf.search.repeats import RepeatRecord, checkpoint_path, read_repeat, write_repeat
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
 from robmednas_tf.search.tuner import RunFolderError
-
-# How many times the process may end during a repeat before that counts as its failure.
-MAX_ATTEMPTS = 3
 
 
 class ConfirmationProgress(Protocol):
@@ -58,6 +56,7 @@ class Confirmer:
         objective: Name and direction of the score.
         origin: What scores follow from besides architecture, seed and training, ready for JSON.
         progress: Told of each step.
+        max_attempts: How many times the process may end during a repeat before that has failed.
     """
 
     folder: Path
@@ -65,6 +64,7 @@ class Confirmer:
     objective: keras_tuner.Objective
     origin: Mapping[str, Any]
     progress: ConfirmationProgress
+    max_attempts: int = MAX_ATTEMPTS
 
     def confirm(self, trials: Sequence[TrialRecord], num_repeats: int) -> Confirmation:
         """Brings every repeat to its end that is not there yet.
@@ -122,7 +122,8 @@ class Confirmer:
             write_repeat(self.folder, ended)
         except (KeyboardInterrupt, OSError) as error:
             # Whoever ended the process, it was not the candidate, which gets the attempt back.
-            write_repeat(self.folder, record)
+            with contextlib.suppress(OSError):
+                write_repeat(self.folder, record)
             if isinstance(error, OSError):
                 raise RunFolderError.of(self.folder, error) from error
             raise
@@ -131,8 +132,9 @@ class Confirmer:
         return ended
 
     def _attempt(self, record: RepeatRecord) -> RepeatRecord:
-        if record.attempts >= MAX_ATTEMPTS:
-            message = f"the process ended {record.attempts} times during this training"
+        if record.attempts >= self.max_attempts:
+            checkpoint = checkpoint_path(self.folder, record.trial_id, record.repeat)
+            message = reason_of_deaths(record.attempts, "this training", checkpoint)
             return replace(record, status=FAILED, message=message)
         record = replace(record, attempts=record.attempts + 1)
         # On disk before it starts, or a training that ends its process would do so for ever.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras_tuner
 
 from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, TrialRecord
+from robmednas_tf.training.checkpoints import read_history
 
 # Failures of one kind in a row that are taken for a fault of the set-up, not of the candidates.
 MAX_ALIKE = 5
 # Failures of any kind in a row, candidates over the memory limit included.
 MAX_IN_A_ROW = 200
+
+# How many times a process may end during one piece of work before that has failed.
+MAX_ATTEMPTS = 3
 
 _MAX_MESSAGE = 500
 
@@ -44,6 +49,23 @@ def reason_of(text: str | None) -> str:
     # lines, of which the last is often only a place in the graph.
     exception = [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()]
     return _without_module((exception or lines[-1:])[0].strip())[:_MAX_MESSAGE]
+
+
+def reason_of_deaths(deaths: int, work: str, checkpoint: Path) -> str:
+    """Returns, in one line, what is known where processes ended without a word.
+
+    Args:
+        deaths: How many did.
+        work: What they were at, such as `"this trial"`.
+        checkpoint: Where the training's state was kept, if any was.
+    """
+    num_epochs = len(read_history(checkpoint).get("val_loss", ()))
+    times = "once" if deaths == 1 else f"{deaths} times"
+    last = f", the last time after epoch {num_epochs}" if num_epochs else ""
+    return (
+        f"the process ended {times} during {work}{last}; where nobody has killed it, the system "
+        "ran out of memory (a smaller --max_memory_gb passes such candidates over)"
+    )
 
 
 def is_infeasible(record: TrialRecord) -> bool:

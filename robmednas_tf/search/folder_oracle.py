@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from robmednas_tf.files import write_json
 from robmednas_tf.search import identity, tracking, trials
 from robmednas_tf.search.ledger import Ledger
 from robmednas_tf.search.pruning import Pruner
-from robmednas_tf.search.sampling import Values, is_active
+from robmednas_tf.search.sampling import Values, is_active, require_in_space
 from robmednas_tf.search.trials import TrialRecord
 
 
@@ -36,6 +37,7 @@ class FolderOracle(keras_tuner.Oracle):
         seed: int = 0,
         settings: dict[str, Any] | None = None,
         num_startup_trials: int | None = None,
+        check_details: Callable[[dict[str, Any]], None] | None = None,
         max_retries_per_trial: int = 0,
         allow_new_entries: bool = True,
         tune_new_entries: bool = True,
@@ -72,6 +74,7 @@ class FolderOracle(keras_tuner.Oracle):
         pruned = {} if pruner is None else {"pruner": asdict(pruner)}
         self.settings = identity.as_json({**(settings or {}), **pruned})
         self._given_startup = num_startup_trials
+        self._check_details = check_details
         self._declared = identity.as_json(self.hyperparameters.get_config()["space"])
         self._ledger: Ledger | None = None
         self._forget()
@@ -152,11 +155,20 @@ class FolderOracle(keras_tuner.Oracle):
             self._startup = saved["num_startup_trials"]
             self._merge(saved["found"])
         ledger = Ledger(self.folder)
-        for record in ledger.records:
-            self._merge(record.found)
-        for record in ledger.records:
-            self.trials[record.trial_id] = self._trial_of(record)
+        # Of trials side by side, one may have values that the other was the first to find.
+        for read in (lambda record: self._merge(record.found), self._read_record):
+            for record in ledger.records:
+                try:
+                    read(record)
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    ledger.leave_out(record.trial_id, error)
         return ledger
+
+    def _read_record(self, record: TrialRecord) -> None:
+        if self._check_details is not None and record.status == trials.COMPLETED:
+            self._check_details(record.details)
+        require_in_space(record.values, self.hyperparameters.space, len(self._declared))
+        self.trials[record.trial_id] = self._trial_of(record)
 
     def _require_folder_read(self) -> None:
         # For its refusals, or for what it says of the start-up.

@@ -24,14 +24,8 @@ from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.models.unet import build_unet
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.hyperparameters import architecture_of, declare_space
-from robmednas_tf.search.scoring import (
-    NO_RUNGS,
-    JudgedAtRungs,
-    Outcome,
-    Rungs,
-    Scorer,
-    memory_may_run_out,
-)
+from robmednas_tf.search.memory import memory_may_run_out
+from robmednas_tf.search.scoring import NO_RUNGS, JudgedAtRungs, Outcome, Rungs, Scorer
 from robmednas_tf.training.checkpoints import Validation
 from robmednas_tf.training.fit import NO_PAUSES, FitResult, MeanLoss, Pauses, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
@@ -113,7 +107,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         """Builds and compiles a network of `architecture`.
 
         Raises:
-            InfeasibleTrialError: If its estimated memory exceeds the limit.
+            InfeasibleTrialError: If its estimated memory exceeds the limit, or memory runs out.
         """
         needed_gb = self.memory_gb(architecture)
         if self.max_memory_gb is not None and needed_gb > self.max_memory_gb:
@@ -122,15 +116,16 @@ class UNetHyperModel(keras_tuner.HyperModel):
                 f"{self.max_memory_gb:.2f} GB (--max_memory_gb)."
             )
         bias = mean_normalized_ct(self.data.train) if self.training.start_at_mean else None
-        unet = build_unet(
-            architecture,
-            self.data.input_shape,
-            kernel_initializer=self.training.kernel_initializer,
-            output_bias=bias,
-            seed=self.seed_of(architecture),
-        )
-        model = TrainableUNet(unet)
-        compile_model(model, self.training)
+        with memory_may_run_out("building"):
+            unet = build_unet(
+                architecture,
+                self.data.input_shape,
+                kernel_initializer=self.training.kernel_initializer,
+                output_bias=bias,
+                seed=self.seed_of(architecture),
+            )
+            model = TrainableUNet(unet)
+            compile_model(model, self.training)
         return model
 
     def fit(
@@ -193,7 +188,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        with memory_may_run_out():
+        with memory_may_run_out("training"):
             return fit(
                 model,
                 self.training_slices(architecture),

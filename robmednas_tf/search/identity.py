@@ -17,8 +17,9 @@ import keras_tuner
 from robmednas_tf.differences import differences, shown
 
 FORMAT = 1
-_KEYS = {"format", "oracle", "objective", "seed", "space", "settings", "found"} | {
-    "num_startup_trials"
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **{"format": int, "oracle": str, "objective": (dict, list), "seed": int, "space": list},
+    **{"settings": dict, "found": list, "num_startup_trials": int},
 }
 # What folders of searches that began before these settings existed do not say.
 _UNSAID: Mapping[str, Any] = {"further_objectives": []}
@@ -35,7 +36,9 @@ def read_identity(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         identity = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(identity, dict) or not identity.keys() >= _KEYS:
+        if not isinstance(identity, dict) or not all(
+            isinstance(identity.get(name), kind) for name, kind in _KINDS.items()
+        ):
             raise ValueError("it does not hold a search's settings")
     except (OSError, ValueError) as error:
         raise keras_tuner.errors.FatalValueError(

@@ -12,6 +12,7 @@ from robmednas_tf.search.trials import (
     PRUNED,
     TrialRecord,
     read_trials,
+    trial_path,
     write_trial,
 )
 
@@ -32,11 +33,7 @@ class Ledger:
         numbers = [int(name) for name in names if name.isdecimal()]
         self._next_number = 1 + max([record.number for record in records] + numbers, default=-1)
         for path, reason in damaged:
-            warnings.warn(
-                f"File {str(path)!r} is damaged, and its trial is left out: {reason}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            _warn(path, reason)
 
     def __getitem__(self, trial_id: str) -> TrialRecord:
         return self._records[trial_id]
@@ -56,6 +53,11 @@ class Ledger:
         """How many trials are completed, or were stopped at a rung; failed ones have no score."""
         return sum(record.status in (COMPLETED, PRUNED) for record in self._records.values())
 
+    def leave_out(self, trial_id: str, reason: Exception) -> None:
+        """Leaves a trial out that cannot have been this search's, and says so."""
+        del self._records[trial_id]
+        _warn(trial_path(self.folder, trial_id), str(reason))
+
     def put(self, record: TrialRecord) -> None:
         """Writes a record that is new or has changed."""
         write_trial(self.folder, record)
@@ -65,3 +67,11 @@ class Ledger:
     def change(self, trial_id: str, **changes: Any) -> None:
         """Changes some of a record's fields."""
         self.put(dataclasses.replace(self._records[trial_id], **changes))
+
+
+def _warn(path: Path, reason: str) -> None:
+    warnings.warn(
+        f"File {str(path)!r} is damaged, and its trial is left out: {reason}",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -5,23 +5,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import math
 import time
+import warnings
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from robmednas_tf.search import tracking
-from robmednas_tf.search.failures import reason_of, setup_fault
+from robmednas_tf.search.failures import (
+    MAX_ATTEMPTS,
+    reason_of,
+    reason_of_deaths,
+    setup_fault,
+)
 from robmednas_tf.search.folder_oracle import FolderOracle
 from robmednas_tf.search.front import lack_of
 from robmednas_tf.search.locking import locked
 from robmednas_tf.search.pruning import rungs_in, stopped_at
 from robmednas_tf.search.sampling import Values, key_of, untried
-from robmednas_tf.search.trials import FAILED, PRUNED, RUNNING, TrialRecord, id_of
+from robmednas_tf.search.trials import (
+    FAILED,
+    PRUNED,
+    RUNNING,
+    TrialRecord,
+    checkpoint_path,
+    id_of,
+)
 
 
 class RecordedOracle(FolderOracle):
@@ -41,8 +55,11 @@ class RecordedOracle(FolderOracle):
         settings: Whatever else has to be the same when the search goes on, ready for JSON.
         num_startup_trials: Scored trials before proposals follow a model. By default what the
             folder says or, in a new one, what the rule does with this `max_trials`.
+        check_details: Called with a completed trial's details when it is read; raises ValueError,
+            TypeError or KeyError where they are not what the tuner notes.
         max_retries_per_trial: How often a trial that raised or has no finite score is repeated.
         max_attempts: How many times the process may end during a trial before the trial is failed.
+            It may differ when a search goes on.
         allow_new_entries: As in `keras_tuner.Oracle`.
         tune_new_entries: As in `keras_tuner.Oracle`.
         pruner: Says at rungs which trials go on, by the score; part of `settings`. None stops none,
@@ -54,7 +71,7 @@ class RecordedOracle(FolderOracle):
             and, when the folder is first needed, if its search was set up differently.
     """
 
-    def __init__(self, *args: Any, max_attempts: int = 3, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, max_attempts: int = MAX_ATTEMPTS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if max_attempts < 1:
             raise ValueError(f"max_attempts must be at least 1. Received: {max_attempts}.")
@@ -172,8 +189,9 @@ class RecordedOracle(FolderOracle):
 
     @locked
     def release(self, trial_id: str) -> None:
-        """Gives an attempt back: whoever ended the process, it was not the trial."""
-        self.ledger.change(trial_id, attempts=self.ledger[trial_id].attempts - 1)
+        """Gives an attempt back, where that can be written down: it was not the trial's fault."""
+        with contextlib.suppress(OSError):
+            self.ledger.change(trial_id, attempts=self.ledger[trial_id].attempts - 1)
         self._let_go(trial_id)
 
     @locked
@@ -189,7 +207,7 @@ class RecordedOracle(FolderOracle):
             deaths = record.attempts - record.retries
             if deaths < self.max_attempts:
                 return record
-            self._give_up(record, f"the process ended {deaths} times during this trial")
+            self._give_up(record, deaths)
         return None
 
     def _new(self) -> TrialRecord | None:
@@ -230,9 +248,15 @@ class RecordedOracle(FolderOracle):
         lack = lack_of(measured, [each.name for each in self.further_objectives])
         return TrialStatus.INVALID if lack else status, lack
 
-    def _give_up(self, record: TrialRecord, reason: str) -> None:
+    def _give_up(self, record: TrialRecord, deaths: int) -> None:
+        checkpoint = checkpoint_path(self.folder, record.trial_id)
+        reason = reason_of_deaths(deaths, "this trial", checkpoint)
         self.ledger.change(record.trial_id, status=FAILED, message=reason)
         self.trials[record.trial_id].status = FAILED
+        checkpoint.unlink(missing_ok=True)
+        warnings.warn(
+            f"Trial {record.trial_id} is given up: {reason}.", RuntimeWarning, stacklevel=2
+        )
         self._stop_at_setup_fault()
 
     def _stop_at_setup_fault(self) -> None:

@@ -55,6 +55,8 @@ class RepeatRecord:
     def __post_init__(self) -> None:
         if not (isinstance(self.recipe, dict) and isinstance(self.metrics, dict)):
             raise TypeError("a repeat's recipe and metrics must be of type dict.")
+        if not isinstance(self.seconds, (int, float, type(None))):
+            raise TypeError(f"a repeat cannot take {self.seconds!r} seconds.")
         if self.repeat < 1 or self.attempts < 0:
             raise ValueError(f"there is no repeat {self.repeat} with {self.attempts} attempts.")
         if self.status not in (RUNNING, COMPLETED, FAILED):

@@ -109,6 +109,32 @@ def key_of(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
 
 
+def require_in_space(values: Mapping[str, Any], space: Sequence[Any], num_needed: int) -> None:
+    """Refuses values that a space cannot have given.
+
+    Args:
+        values: By name.
+        space: The hyperparameters, parents before their children.
+        num_needed: How many of them, from the first, must have a value where they are active.
+
+    Raises:
+        ValueError: If a value is missing, or is none of its hyperparameter's.
+    """
+    seen = set()
+    for place, hyperparameter in enumerate(space):
+        name = hyperparameter.name
+        if name in seen or not is_active(hyperparameter, values):
+            continue
+        if name in values:
+            seen.add(name)
+            listed = isinstance(hyperparameter, (kinds.Choice, kinds.Boolean))
+            # As text: 1 is not True.
+            if listed and repr(values[name]) not in map(repr, hyperparameter.values):
+                raise ValueError(f"its {name} cannot be {values[name]!r}.")
+        elif place < num_needed:
+            raise ValueError(f"it has no value of {name}.")
+
+
 def _completions(hyperparameters: Sequence[Any], values: Values) -> Iterator[Values]:
     for place, hyperparameter in enumerate(hyperparameters):
         if hyperparameter.name not in values and is_active(hyperparameter, values):

@@ -6,18 +6,15 @@ hopeless one can be stopped.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-import tensorflow as tf
 
 from robmednas_tf.attacks.fgsm import SliceModel
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.evaluation.inference import AttackedInference, Scores, summarize
-from robmednas_tf.search.failures import InfeasibleTrialError
+from robmednas_tf.search.memory import memory_may_run_out
 from robmednas_tf.training.fit import FitResult, Pauses
 
 
@@ -90,7 +87,7 @@ class Scorer:
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If a prediction is not finite.
         """
-        with memory_may_run_out():
+        with memory_may_run_out("scoring"):
             scores = {subject.name: self._inference.score(subject) for subject in self.subjects}
         return Outcome(fit, scores, self._inference)
 
@@ -122,18 +119,3 @@ class JudgedAtRungs:
             return True
         self._stopped = dataclasses.replace(outcome, is_stopped=True)
         return False
-
-
-@contextlib.contextmanager
-def memory_may_run_out() -> Iterator[None]:
-    """Makes an exhausted memory the candidate's own fault.
-
-    Raises:
-        InfeasibleTrialError: If memory runs out inside.
-    """
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise InfeasibleTrialError(
-            f"Memory ran out while training: {str(error).splitlines()[0]}"
-        ) from error

@@ -13,6 +13,9 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
+from robmednas_tf.tf_files import written_by_tensorflow
+from robmednas_tf.training.scalars import EpochScalars
+
 
 def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: str) -> None:
     """Tells TensorBoard's HParams page which columns a search has.
@@ -21,6 +24,9 @@ def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: 
         folder: TensorBoard's root folder.
         hp: Every declared hyperparameter, each a choice among values.
         metric: Name of the objective, shown beside the adversarial Dice.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     shutil.rmtree(folder / "search", ignore_errors=True)
     hparams = [
@@ -28,12 +34,15 @@ def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: 
     ]
     names = dict.fromkeys((metric, "adversarial_dice", "clean_dice", "val_loss"))
     metrics = [hparams_api.Metric(f"trial/{name}", display_name=name) for name in names]
-    with tf.summary.create_file_writer(str(folder / "search")).as_default():
+    with (
+        written_by_tensorflow(folder / "search"),
+        tf.summary.create_file_writer(str(folder / "search")).as_default(),
+    ):
         hparams_api.hparams_config(hparams=hparams, metrics=metrics)
 
 
 def write_outcome(
-    writer: tf.summary.SummaryWriter,
+    scalars: EpochScalars,
     trial_id: str,
     values: Mapping[str, Any],
     metrics: Mapping[str, float],
@@ -42,36 +51,40 @@ def write_outcome(
     """Writes a trained candidate's hyperparameters, metrics and picture.
 
     Args:
-        writer: The trial's writer; closed afterwards.
+        scalars: The trial's curves; closed afterwards.
         trial_id: The trial.
         values: The active hyperparameters.
         metrics: Metrics by name; NaN is left out.
         image: uint8 `(height, width, 3)`.
+
+    Raises:
+        OSError: If they cannot be written.
     """
-    with writer.as_default(step=0):
+    with scalars.at_step(0):
         hparams_api.hparams(dict(values), trial_id=trial_id)
         for name, value in metrics.items():
             if math.isfinite(value):
                 tf.summary.scalar(f"trial/{name}", value)
         tf.summary.image("slices", image[np.newaxis])
-    writer.close()
+    scalars.close()
 
 
-def write_stopped(
-    writer: tf.summary.SummaryWriter, trial_id: str, values: Mapping[str, Any]
-) -> None:
+def write_stopped(scalars: EpochScalars, trial_id: str, values: Mapping[str, Any]) -> None:
     """Writes the hyperparameters of a candidate that was stopped at a rung.
 
     It has no metrics on the HParams page, where they would stand among those of whole trainings.
 
     Args:
-        writer: The trial's writer; closed afterwards.
+        scalars: The trial's curves; closed afterwards.
         trial_id: The trial.
         values: The active hyperparameters.
+
+    Raises:
+        OSError: If they cannot be written.
     """
-    with writer.as_default(step=0):
+    with scalars.at_step(0):
         hparams_api.hparams(dict(values), trial_id=trial_id)
-    writer.close()
+    scalars.close()
 
 
 def write_rungs(folder: Path, metric: str, scores: Mapping[int, float]) -> None:
@@ -81,10 +94,14 @@ def write_rungs(folder: Path, metric: str, scores: Mapping[int, float]) -> None:
         folder: The trial's.
         metric: Name of the objective.
         scores: By epoch; NaN is left out.
+
+    Raises:
+        OSError: If they cannot be written.
     """
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        for epoch, score in scores.items():
-            if math.isfinite(score):
-                tf.summary.scalar(f"rung/{metric}", score, step=epoch)
-    writer.close()
+    with written_by_tensorflow(folder):
+        writer = tf.summary.create_file_writer(str(folder))
+        with writer.as_default():
+            for epoch, score in scores.items():
+                if math.isfinite(score):
+                    tf.summary.scalar(f"rung/{metric}", score, step=epoch)
+        writer.close()

@@ -70,6 +70,9 @@ class TrialRecord:
     def __post_init__(self) -> None:
         _require_types(self, int, "number", "attempts", "best_step", "retries")
         _require_types(self, dict, "values", "metrics", "details")
+        _require_types(self, list, "found")
+        _require_types(self, (str, type(None)), "message", "traceback", "started_at", "source")
+        _require_types(self, (int, float, type(None)), "seconds")
         if self.trial_id != id_of(self.number):
             raise ValueError(f"trial {self.number} cannot have the id {self.trial_id!r}.")
         if self.status not in (RUNNING, COMPLETED, FAILED, PRUNED):
@@ -106,6 +109,11 @@ def trial_folder(folder: Path, trial_id: str) -> Path:
     return folder / "trials" / trial_id
 
 
+def trial_path(folder: Path, trial_id: str) -> Path:
+    """Returns where a trial's record is."""
+    return trial_folder(folder, trial_id) / "trial.json"
+
+
 def weights_path(folder: Path, trial_id: str) -> Path:
     """Returns where a trial's weights are while they are kept."""
     return trial_folder(folder, trial_id) / "weights.npz"
@@ -122,7 +130,7 @@ def write_trial(folder: Path, record: TrialRecord) -> None:
     Raises:
         TypeError: If the record holds what JSON cannot say.
     """
-    write_json(trial_folder(folder, record.trial_id) / "trial.json", record.to_dict())
+    write_json(trial_path(folder, record.trial_id), record.to_dict())
 
 
 def read_trials(folder: Path) -> tuple[list[TrialRecord], list[tuple[Path, str]]]:
@@ -168,11 +176,11 @@ def _read_trial(path: Path) -> TrialRecord:
     return record
 
 
-def _require_types(record: TrialRecord, expected: type, *names: str) -> None:
+def _require_types(record: TrialRecord, expected: type | tuple[type, ...], *names: str) -> None:
     for name in names:
         value = getattr(record, name)
         if not isinstance(value, expected) or isinstance(value, bool):
-            raise TypeError(f"a trial's {name} must be of type {expected.__name__}, not {value!r}.")
+            raise TypeError(f"a trial's {name} cannot be {value!r}.")
 
 
 def as_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import keras_tuner
@@ -13,6 +13,7 @@ import numpy as np
 from keras_tuner.src import config as kt_config
 
 from robmednas_tf.evaluation.inference import Panel
+from robmednas_tf.files import remedy_of
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.search.candidates import CandidateRunner
@@ -39,7 +40,20 @@ class RunFolderError(keras_tuner.errors.FatalError, OSError):
     @classmethod
     def of(cls, folder: Path, error: OSError) -> RunFolderError:
         """Returns the error that says which folder, why, and what to do."""
-        return cls(f"Files cannot be written into {str(folder)!r}: {error}. Free space there")
+        return cls(f"Files cannot be written into {str(folder)!r}: {error}. {remedy_of(error)}")
+
+
+def require_details(details: Mapping[str, Any]) -> None:
+    """Refuses details of a completed trial that are not what a `SearchTuner` notes.
+
+    Raises:
+        ValueError, TypeError, KeyError: If they are not.
+    """
+    Architecture.from_dict(details["architecture"])
+    kinds = {"depth": int, "parameters": int, "flops": int, "memory_gb": float, "best_epoch": int}
+    for name, kind in {**kinds, "history": dict}.items():
+        if type(details[name]) is not kind:
+            raise TypeError(f"its {name} cannot be {details[name]!r}.")
 
 
 class SearchProgress(Protocol):
@@ -121,12 +135,20 @@ class SearchTuner(keras_tuner.Tuner):
         return str(trial_folder(self.folder, trial_id))
 
     def search(self, *args, **kwargs) -> None:
-        """Runs trials until the budget is used; an interruption costs no trial an attempt."""
+        """Runs trials until the budget is used.
+
+        Neither an interruption nor a disk that is full costs a trial an attempt.
+
+        Raises:
+            RunFolderError: If files cannot be written.
+        """
         try:
             super().search(*args, **kwargs)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError) as error:
             for trial in list(self.oracle.ongoing_trials.values()):
                 self.oracle.release(trial.trial_id)
+            if isinstance(error, OSError) and not isinstance(error, RunFolderError):
+                raise RunFolderError.of(self.folder, error) from error
             raise
 
     def on_search_begin(self) -> None:
@@ -139,11 +161,13 @@ class SearchTuner(keras_tuner.Tuner):
         """Trains and scores one candidate and returns its metrics."""
         record = self.oracle.record(trial.trial_id)
         self.progress.trial_started(record)
+        return self._run(trial, record)
+
+    def _run_and_update_trial(self, *args, **kwargs) -> None:
         try:
-            return self._run(trial, record)
+            super()._run_and_update_trial(*args, **kwargs)
         except OSError as error:
-            # The disk is at fault, not the candidate, whose turn comes again.
-            self.oracle.release(trial.trial_id)
+            # KerasTuner would fail the candidate; the disk is at fault, and its turn comes again.
             raise RunFolderError.of(self.folder, error) from error
 
     def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:

@@ -10,6 +10,7 @@ import json
 import math
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from robmednas_tf.files import replaced_atomically
 # Gives a network's quantities on the validation slices, `val_loss` among them.
 Validation = Callable[[], Mapping[str, float]]
 
-# What a checkpoint that is missing, cut short or something else raises.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+# What a file of arrays that is missing, cut short or something else raises.
+DAMAGE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class BestEpoch(keras.callbacks.Callback):
@@ -116,9 +120,10 @@ class BestEpoch(keras.callbacks.Callback):
             return
         try:
             with np.load(self._checkpoint) as saved:
-                history = json.loads(str(saved["history"]))
+                history = _history(saved)
                 groups = [_arrays(saved, name) for name in ("best", "weights", "optimizer")]
-        except _DAMAGE as error:
+            _require_shapes(model, groups)
+        except DAMAGE as error:
             warnings.warn(
                 f"Checkpoint {str(self._checkpoint)!r} is damaged; training begins anew: {error}",
                 RuntimeWarning,
@@ -158,9 +163,23 @@ def read_history(checkpoint: Path) -> dict[str, list[float]]:
     """Returns what the epochs that a checkpoint holds have logged; nothing where there is none."""
     try:
         with np.load(checkpoint) as saved:
-            return json.loads(str(saved["history"]))
-    except _DAMAGE:
+            return _history(saved)
+    except DAMAGE:
         return {}
+
+
+def _history(saved: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    history = json.loads(str(saved["history"]))
+    if len({len(values) for values in history.values()}) != 1 or "val_loss" not in history:
+        raise ValueError("it does not hold every epoch's values.")
+    return history
+
+
+def _require_shapes(model: keras.Model, groups: list[list[np.ndarray]]) -> None:
+    weights = [tuple(each.shape) for each in model.weights]
+    optimizer = [tuple(each.shape) for each in model.optimizer.variables]
+    if [[each.shape for each in group] for group in groups] != [weights, weights, optimizer]:
+        raise ValueError("it is of another network.")
 
 
 def _arrays(saved: Mapping[str, np.ndarray], group: str) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import pytest
 
 from robmednas_tf.cli.search import main
 from robmednas_tf.cli.search_flags import FLAGS
-from robmednas_tf.files import locked_folder
+from robmednas_tf.folder_lock import locked_folder
 
 
 @pytest.fixture

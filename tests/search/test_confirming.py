@@ -9,8 +9,8 @@ import keras_tuner
 import pytest
 
 from robmednas_tf.models.architecture import Architecture, Block
-from robmednas_tf.search.confirming import MAX_ATTEMPTS, Confirmer, repeat_seeds, reseeded
-from robmednas_tf.search.failures import InfeasibleTrialError
+from robmednas_tf.search.confirming import Confirmer, repeat_seeds, reseeded
+from robmednas_tf.search.failures import MAX_ATTEMPTS, InfeasibleTrialError
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.repeats import checkpoint_path, read_repeat, repeat_path
 from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord, id_of

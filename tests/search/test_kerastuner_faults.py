@@ -4,17 +4,21 @@ Each was measured on KerasTuner 1.4.8, or read in its source.
 """
 
 import json
+import multiprocessing
+import os
 import random
+import signal
 import threading
 import warnings
 
 import keras_tuner
+import numpy as np
 import pytest
 from keras_tuner.engine.base_tuner import BaseTuner
 
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.oracles import ORACLES
-from robmednas_tf.search.trials import read_trials
+from robmednas_tf.search.trials import checkpoint_path, read_trials
 
 every_oracle = pytest.mark.parametrize("name", sorted(ORACLES))
 
@@ -149,18 +153,51 @@ def test_05_settings_that_cannot_be_read_are_refused_with_the_remedy(tmp_path):
 
 @every_oracle
 def test_06_trial_that_ends_its_process_is_given_up(tmp_path, name):
-    class Killed(BaseException):
-        pass
+    def score(values):
+        if values == killer:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return float(sum(values.values()))
 
+    run(tmp_path / "whole", name)
+    killer = read_trials(tmp_path / "whole")[0][2].values
     for attempt in range(1, 4):
-        with pytest.raises(Killed):
-            run(tmp_path / "search", name, counted(Killed()))
-        (record,), _ = read_trials(tmp_path / "search")
+        process = multiprocessing.get_context("fork").Process(
+            target=run, args=(tmp_path / "search", name, score)
+        )
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        *done, record = read_trials(tmp_path / "search")[0]
+        assert [each.attempts for each in done] == [1, 1]
         assert (record.status, record.attempts) == ("RUNNING", attempt)
-    run(tmp_path / "search", name)
+    # The state that its training keeps.
+    checkpoint = checkpoint_path(tmp_path / "search", "0002")
+    np.savez(checkpoint, history=json.dumps({"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}))
+    with pytest.warns(RuntimeWarning, match=r"Trial 0002 is given up: the process ended 3 times"):
+        run(tmp_path / "search", name, score)
     records, _ = read_trials(tmp_path / "search")
-    assert [record.status for record in records] == ["FAILED"] + ["COMPLETED"] * 6
-    assert records[0].message == "the process ended 3 times during this trial"
+    # The budget is that of the search: six scores besides.
+    assert [record.status for record in records] == [
+        *["COMPLETED"] * 2,
+        "FAILED",
+        *["COMPLETED"] * 4,
+    ]
+    assert records[2].message.startswith(
+        "the process ended 3 times during this trial, the last time after epoch 2; where nobody "
+    )
+    assert "--max_memory_gb" in records[2].message
+    assert not checkpoint.exists()
+
+
+def test_06_how_often_may_differ_when_a_search_goes_on(tmp_path):
+    oracle = oracle_of("random", 1)
+    Tuner(oracle, tmp_path / "search", None)
+    oracle.create_trial("tuner0")
+    with pytest.warns(RuntimeWarning, match="the process ended once during this trial;"):
+        run(tmp_path / "search", "random", max_trials=1, max_attempts=1)
+    assert statuses(tmp_path / "search") == ["FAILED", "COMPLETED"]
+    with pytest.raises(ValueError, match="max_attempts must be at least 1"):
+        oracle_of("random", 1, max_attempts=0)
 
 
 @every_oracle

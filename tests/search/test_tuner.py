@@ -1,16 +1,31 @@
 """The tuner: what it leaves on disk, what it forgets, and how it takes an interruption."""
 
+import errno
+import itertools
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from robmednas_tf.cli.search_result import trial_model
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import RandomOracle
 from robmednas_tf.search.pruning import Pruner, rungs_in
-from robmednas_tf.search.trials import COMPLETED, FAILED, PRUNED, RUNNING, checkpoint_path
+from robmednas_tf.search.trials import (
+    COMPLETED,
+    FAILED,
+    PRUNED,
+    RUNNING,
+    checkpoint_path,
+    read_trials,
+)
 from robmednas_tf.search.tuner import RunFolderError, SearchTuner
 
 
@@ -151,18 +166,88 @@ def test_a_failed_candidate_is_recorded_and_the_search_goes_on(hypermodel, tmp_p
     assert failed.details["parameters"] > 0
 
 
-def test_a_full_disk_is_no_fault_of_the_candidate(hypermodel, tmp_path, monkeypatch):
-    def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
+class Untrained:
+    """A candidate that is scored without a training, and whose picture is blank."""
 
-    monkeypatch.setattr("robmednas_tf.search.tuner.np.savez", full)
-    tuner = make_tuner(hypermodel, tmp_path / "run", max_trials=1)
-    with pytest.raises(RunFolderError, match=r"No space left on device.*Free space"):
-        tuner.search()
-    monkeypatch.undo()
-    again = make_tuner(hypermodel, tmp_path / "run", max_trials=1)
-    again.search()
-    assert [(each.status, each.attempts) for each in again.oracle.records()] == [(COMPLETED, 1)]
+    def __init__(self):
+        self.metrics = {"adversarial_dice": 0.5}
+        self.fit = SimpleNamespace(best_epoch=0, history={"val_loss": [1.0]})
+        self.inference = SimpleNamespace(panel=lambda *_: None)
+
+    def get_weights(self):
+        return [np.zeros(3)]
+
+
+@pytest.fixture
+def untrained(hypermodel, monkeypatch):
+    """The hypermodel, whose candidates cost no time."""
+    monkeypatch.setattr(hypermodel, "build_architecture", lambda *_: Untrained())
+    monkeypatch.setattr(hypermodel, "train_and_score", lambda *_: Untrained())
+    return hypermodel
+
+
+def test_whichever_file_a_full_disk_has_no_room_for_no_candidate_is_at_fault(
+    untrained, tmp_path, monkeypatch
+):
+    real, written = os.fsync, itertools.count()
+
+    def full_at_last(handle):
+        if next(written) == num_files:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full_at_last)
+    refused = []
+    # One more file has room each time.
+    for num_files in range(20):  # noqa: B007
+        written, tuner = itertools.count(), make_tuner(untrained, tmp_path / "run", max_trials=1)
+        try:
+            tuner.search()
+            break
+        except RunFolderError as error:
+            assert f"cannot be written into '{tmp_path / 'run'}'" in str(error)
+            assert str(error).endswith("Free space there")
+            refused.append(Path(str(error).split("'")[3]).name)
+        assert {each.attempts for each in read_trials(tmp_path / "run")[0]} <= {0}
+        assert not list(tmp_path.rglob(".partial-*"))
+    assert set(refused) == {"search.json", "trial.json", "weights.npz"}
+    assert [(each.status, each.attempts) for each in tuner.oracle.records()] == [(COMPLETED, 1)]
+
+
+def test_where_curves_cannot_be_written_no_candidate_is_at_fault(untrained, tmp_path, monkeypatch):
+    def full(*_args):
+        raise tf.errors.ResourceExhaustedError(None, None, "events; No space left on device")
+
+    for name in ("create_file_writer", "image"):
+        with monkeypatch.context() as patched:
+            patched.setattr(tf.summary, name, full)
+            with pytest.raises(RunFolderError, match=r"No space left on device.*Free space"):
+                make_tuner(untrained, tmp_path / "run", max_trials=1).search()
+    tuner = make_tuner(untrained, tmp_path / "run", max_trials=1)
+    tuner.search()
+    assert [(each.status, each.attempts) for each in tuner.oracle.records()] == [(COMPLETED, 1)]
+
+
+def test_weights_that_are_gone_or_damaged_are_trained_again(searched, recwarn):
+    worst, best = searched.oracle.get_best_trials(3)[-1], searched.oracle.get_best_trials()[0]
+    path = searched.weights_path(best.trial_id)
+    kept = path.read_bytes()
+    path.write_bytes(kept[: len(kept) // 2])
+    try:
+        models = {
+            each.trial_id: trial_model(searched, searched.oracle.record(each.trial_id))
+            for each in (worst, best)
+        }
+    finally:
+        path.write_bytes(kept)
+    said = [str(each.message) for each in recwarn if each.category is RuntimeWarning]
+    assert len(said) == 1
+    assert f"{best.trial_id}/weights.npz' is damaged; its network is trained again" in said[0]
+    for trial_id, model in models.items():
+        inference = AttackedInference(model, searched.hypermodel.epsilon)
+        scores = summarize([inference.score(searched.hypermodel.data.test[0])])
+        expected = searched.oracle.record(trial_id).score
+        assert scores["adversarial_dice"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_an_interruption_does_not_count_against_the_trial(hypermodel, tmp_path, monkeypatch):

@@ -24,6 +24,19 @@ def model():
     return build_unet(Architecture((block,) * 2, (block,) * 2), (18, 18, 1), seed=2)
 
 
+def test_a_full_disk_is_the_systems_error(model, tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        # What TensorFlow 2.21 says; it has one error for disk and memory.
+        message = f"{tmp_path}/saved_model.pb.tmp5e1; No space left on device"
+        raise tf.errors.ResourceExhaustedError(None, None, message)
+
+    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    with pytest.raises(OSError, match="No space left on device") as error:
+        export_model(model, tmp_path)
+    assert (error.value.errno, error.value.filename) == (28, str(tmp_path / "saved_model"))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")

@@ -1,6 +1,8 @@
 """Mistakes in input: one clear line that names subject and file, status 2, before any training."""
 
+import errno
 import gzip
+import os
 import shutil
 
 import nibabel as nib
@@ -156,6 +158,7 @@ def test_fewer_subjects_than_the_split_needs(cohort_folder, refused):
         ("--final_epochs=-1", "--final_epochs must be >= 0"),
         ("--max_memory_gb=-1", "--max_memory_gb must be >= 0"),
         ("--max_memory_gb=inf", "--max_memory_gb must be >= 0"),
+        ("--max_attempts=0", "max_attempts must be at least 1"),
         ("--ct_bias=-1000", "The phantom's CT is in HU"),
         ("--output_dir=README.md", "README.md' is a file"),
         ("--cache_dir=README.md", "README.md' is a file"),
@@ -173,6 +176,16 @@ def test_flags_outside_their_domain(refused, argument, words):
 def test_a_folder_in_use_by_another_run(tmp_path, refused):
     with locked_folder(tmp_path / "run"):
         assert "in use by another run" in refused()
+
+
+def test_a_cache_that_cannot_be_written_to(tmp_path, refused, monkeypatch):
+    def read_only(folder):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+
+    monkeypatch.setattr("robmednas_tf.data.prepared.make_folder", read_only)
+    line = refused()
+    assert f"Slices cannot be written into '{tmp_path / 'cache'}': Read-only file system" in line
+    assert line.endswith("Make it writable, or give another --cache_dir")
 
 
 def test_a_scored_region_that_the_test_subject_lacks(cohort_folder, refused):

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-import signal
+import shutil
 
 import keras
 import numpy as np
@@ -181,30 +181,66 @@ def test_other_settings_in_the_same_folder_are_refused(smoke_run, start_search):
     assert "--output_dir" in errors
 
 
-def test_killed_and_interrupted_searches_end_with_the_same_trials(
-    smoke_run, start_search, tmp_path
-):
-    folder = tmp_path / "killed"
-    arguments = (*SMOKE, f"--output_dir={folder}")
+@pytest.fixture
+def half_done(smoke_run, tmp_path):
+    """A copy of the uninterrupted search as it was after its third trial."""
+    folder = tmp_path / "half_done"
+    shutil.copytree(smoke_run[0], folder)
+    for path in folder.iterdir():
+        if path.name not in ("search.json", "trials", "tensorboard"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for number in range(3, 6):
+        shutil.rmtree(folder / "trials" / f"{number:04d}")
+    return folder
+
+
+def test_a_killed_search_ends_with_the_same_trials(smoke_run, half_done, start_search):
+    arguments = (*SMOKE, f"--output_dir={half_done}")
     process = start_search(*arguments)
-    wait_for(folder / "trials" / "0000" / "trial.json", process)
+    # Written at its first epoch's end.
+    wait_for(half_done / "trials" / "0003" / "checkpoint.npz", process)
     process.kill()
     process.communicate()
 
     process = start_search(*arguments)
-    # Its events are opened when the training starts.
-    wait_for(folder / "tensorboard" / "0001", process)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert errors == "Interrupted. The same command goes on from here.\n"
-
-    process = start_search(*arguments)
-    _, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
-    assert_same_trials(smoke_run[0], folder)
-    assert [record.attempts for record in read_trials(folder)[0]] == [2, 1, 1, 1, 1, 1]
-    assert not list(folder.rglob(".partial-*"))
+    assert "3 of 6 trials are done" in output
+    assert_same_trials(smoke_run[0], half_done)
+    assert [record.attempts for record in read_trials(half_done)[0]] == [1, 1, 1, 2, 1, 1]
+    assert not list(half_done.rglob(".partial-*"))
+    assert not list(half_done.rglob("checkpoint*"))
+
+
+def test_files_damaged_by_hand_cost_what_they_held_and_are_said(smoke_run, start_search, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(smoke_run[0], folder)
+    best = json.loads((folder / "best_architecture.json").read_text())
+    trials = [folder / "trials" / f"{number:04d}" / "trial.json" for number in range(6)]
+    won = [json.loads(path.read_text())["details"]["architecture"] for path in trials].index(best)
+    cut, died = (number for number in (1, 2, 3) if number != won) if won in (1, 2, 3) else (1, 2)
+    trials[cut].write_text(trials[cut].read_text()[:200])
+    # As it would be left by a process that has ended twice in it.
+    record = json.loads(trials[died].read_text())
+    record.update(status="RUNNING", attempts=2, score=None, metrics={})
+    trials[died].write_text(json.dumps(record))
+    for name in ("best_architecture.json", "best_model/training.json", "confirmed.csv"):
+        (folder / name).write_text("{")
+
+    process = start_search(*SMOKE, "--max_attempts=2", f"--output_dir={folder}")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    said = errors.splitlines()
+    assert len(said) == 2
+    assert f"{cut:04d}/trial.json' is damaged, and its trial is left out" in said[0]
+    assert f"Trial {died:04d} is given up: the process ended 2 times" in said[1]
+    records = {each.number: each.status for each in read_trials(folder)[0]}
+    assert records.pop(died) == "FAILED"
+    assert set(records.values()) == {COMPLETED}
+    assert set(records) == {*range(8)} - {cut, died}
+    assert Architecture.from_json((folder / "best_architecture.json").read_text())
+    assert json.loads((folder / "best_model" / "training.json").read_text())["history"]
+    assert (folder / "confirmed.csv").read_text().startswith("id,")
 
 
 def test_real_patients_are_searched(sts, start_search, tmp_path):

@@ -1,8 +1,13 @@
 """What a confirmation says on the terminal."""
 
 import io
+from types import SimpleNamespace
+
+import keras_tuner
+import pytest
 
 from robmednas_tf.cli.search_confirm import ConfirmationLine, outcome_line
+from robmednas_tf.cli.search_run import SearchRun
 from robmednas_tf.search.confirmation import Candidate, Confirmation
 from robmednas_tf.search.repeats import RepeatRecord
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord, id_of
@@ -70,3 +75,26 @@ def test_the_outcome_says_who_won_and_why():
     )
     failed = Confirmation([candidate(4, 0.9, None), candidate(7, 0.8, None)])
     assert "chosen by its first score" in outcome_line(failed, "adversarial_dice")
+
+
+def test_a_search_that_has_stopped_keeps_no_word_of_an_older_confirmation(tmp_path, monkeypatch):
+    names = ("confirmed.csv", "figures/confirmation.png", "confirmations/0000-1.json")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("of an earlier call")
+
+    def stopped(self):
+        raise keras_tuner.errors.FatalRuntimeError("all alike")
+
+    search = SimpleNamespace(objective="clean_dice", objectives=("clean_dice",))
+    settings = SimpleNamespace(output_dir=tmp_path, search=search)
+    monkeypatch.setattr(SearchRun, "oracle", SimpleNamespace(open_folder=lambda folder: None))
+    monkeypatch.setattr(SearchRun, "cache", None)
+    monkeypatch.setattr("robmednas_tf.cli.search_run.prepare", lambda *_: None)
+    for name in ("_write_record", "_finish"):
+        monkeypatch.setattr(SearchRun, name, lambda self: None)
+    monkeypatch.setattr(SearchRun, "_search", stopped)
+    with pytest.raises(SystemExit) as stop:
+        SearchRun(settings, None, None, None, "").run()
+    assert stop.value.code == 1
+    assert [(tmp_path / name).exists() for name in names] == [False, False, True]

@@ -141,9 +141,61 @@ def test_05_damaged_trial_file_costs_that_trial_alone_and_is_said(tmp_path, name
     assert [record.number for record in oracle.records()] == [0, 1, 3, 4, 5, 6]
 
 
-def test_05_settings_that_cannot_be_read_are_refused_with_the_remedy(tmp_path):
+@every_oracle
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"values": {"c0": value}} for value in (5, "1", None, True, [], float("nan"))),
+        {"values": {}},
+        *({"found": value} for value in (None, "x", [1], [{"class_name": "Nothing"}])),
+        *({"details": value} for value in (None, {}, {"size": "large"})),
+        {"metrics": {"score": "high"}},
+        {"score": float("nan")},
+        {"seconds": "long"},
+        {"message": 3},
+    ],
+    ids=str,
+)
+def test_05_a_record_that_no_trial_can_have_left_costs_that_trial_alone(tmp_path, name, change):
+    def require_size(details):
+        if type(details["size"]) is not int:
+            raise TypeError("its size is no number.")
+
+    oracle = oracle_of(name, 3)
+    Tuner(oracle, tmp_path / "search", lambda values: float(sum(values.values()))).search()
+    for trial_id in oracle.trials:
+        oracle.annotate(trial_id, {"size": 3})
+    path = tmp_path / "search" / "trials" / "0001" / "trial.json"
+    record = json.loads(path.read_text())
+    if len(change.get("values") or ()) == 1:
+        change = {"values": {**record["values"], **change["values"]}}
+    path.write_text(json.dumps({**record, **change}))
+    with pytest.warns(
+        RuntimeWarning, match=r"0001.* is damaged, and its trial is left out"
+    ) as said:
+        oracle = run(tmp_path / "search", name, max_trials=4, check_details=require_size)
+    assert len([each for each in said if "0001" in str(each.message)]) == 1
+    assert [each.number for each in oracle.records()] == [0, 2, 3, 4]
+    assert [each.number for each in oracle.records() if each.status == "COMPLETED"] == [0, 2, 3, 4]
+
+
+def test_05_a_folder_in_a_records_place_costs_that_trial_alone(tmp_path):
     run(tmp_path / "search", "random", max_trials=2)
-    (tmp_path / "search" / "search.json").write_text("")
+    path = tmp_path / "search" / "trials" / "0000" / "trial.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.warns(RuntimeWarning, match=r"0000.* is damaged"):
+        oracle = run(tmp_path / "search", "random", max_trials=2)
+    assert [each.number for each in oracle.records()] == [1, 2]
+
+
+@pytest.mark.parametrize("key", ["settings", "found", "num_startup_trials", "space", None])
+def test_05_settings_that_cannot_be_read_are_refused_with_the_remedy(tmp_path, key):
+    run(tmp_path / "search", "random", max_trials=2)
+    path = tmp_path / "search" / "search.json"
+    settings = json.loads(path.read_text())
+    path.write_text("" if key is None else json.dumps({**settings, key: "x"}))
     with pytest.raises(keras_tuner.errors.FatalValueError, match="another --output_dir"):
         run(tmp_path / "search", "random", max_trials=3)
     (tmp_path / "search" / "search.json").unlink()

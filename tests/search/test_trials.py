@@ -94,7 +94,7 @@ def test_damaged_file_costs_its_trial_alone(tmp_path, damage):
     with pytest.warns(RuntimeWarning, match=r"0002.*damaged") as said:
         ledger = Ledger(tmp_path)
     assert len(said) == 1
-    assert (ledger.next_number, ledger.num_completed) == (3, 2)
+    assert (ledger.next_number, ledger.num_scored) == (3, 2)
 
 
 def test_copied_trial_is_damaged_in_the_copy_only(tmp_path):

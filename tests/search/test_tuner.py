@@ -173,6 +173,7 @@ class Untrained:
         self.metrics = {"adversarial_dice": 0.5}
         self.fit = SimpleNamespace(best_epoch=0, history={"val_loss": [1.0]})
         self.inference = SimpleNamespace(panel=lambda *_: None)
+        self.is_stopped = False
 
     def get_weights(self):
         return [np.zeros(3)]

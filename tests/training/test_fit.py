@@ -1,6 +1,7 @@
 """Training: the best epoch's averaged weights stay, and what goes wrong is said."""
 
 import contextlib
+import io
 import math
 
 import keras
@@ -13,6 +14,7 @@ from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered
 from robmednas_tf.evaluation.inference import AttackedValidation
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
+from robmednas_tf.training.checkpoints import BestEpoch
 from robmednas_tf.training.fit import NO_PAUSES, MeanLoss, Pauses, best_of, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
@@ -71,6 +73,55 @@ def test_a_damaged_checkpoint_costs_the_training_alone(prepared_heads, tmp_path)
     with pytest.warns(RuntimeWarning, match=r"checkpoint\.npz.* is damaged"):
         _, again, _ = train(prepared_heads, config, checkpoint=path)
     np.testing.assert_allclose(again.history["loss"], whole.history["loss"], rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(prepared_heads, tmp_path_factory):
+    path = tmp_path_factory.mktemp("training") / "checkpoint.npz"
+    train(prepared_heads, TrainingConfig(epochs=1), checkpoint=path)
+    return path
+
+
+def flipped(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x41
+    return bytes(content)
+
+
+def rewritten(path, **changes):
+    with np.load(path) as saved:
+        arrays = {**saved, **changes}
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+DAMAGE = {
+    "empty": lambda path: b"",
+    "zip's version": lambda path: flipped(path, 4),
+    "zip's flags": lambda path: flipped(path, 6),
+    "method": lambda path: flipped(path, 8),
+    "array": lambda path: flipped(path, 2000),
+    "no object": lambda path: rewritten(path, history="3"),
+    "no list": lambda path: rewritten(path, history='{"val_loss": 1}'),
+    "lengths": lambda path: rewritten(path, history='{"val_loss": [1.0], "loss": []}'),
+    "another network": lambda path: rewritten(path, best_0000=np.zeros((3, 3))),
+    "fewer arrays": lambda path: rewritten(path, best_0000=np.zeros(0), best_9999=np.zeros(1)),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_whatever_a_checkpoint_holds_it_is_left_aside(checkpoint, tmp_path, kind):
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(DAMAGE[kind](checkpoint))
+    model = TrainableUNet(build_unet(SMALL, (16, 16, 1)))
+    compile_model(model, TrainingConfig(epochs=1))
+    before = model.get_weights()
+    best = BestEpoch(TrainingConfig(epochs=2), dict, path)
+    with pytest.warns(RuntimeWarning, match=r"checkpoint\.npz' is damaged; training begins anew"):
+        best.restore(model)
+    assert (best.num_epochs, best.history) == (0, {})
+    assert all(map(np.array_equal, before, model.get_weights()))
 
 
 def test_training_goes_on_from_the_trained_weights_not_their_average(prepared_heads):

@@ -23,6 +23,8 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
+from robmednas_tf.evaluation.regions import REGIONS
+
 SPACING_MM = (2.0, 2.5, 4.0)
 
 
@@ -102,6 +104,43 @@ def prepared_heads(tmp_path_factory):
 
     cache = SliceCache(tmp_path_factory.mktemp("cache"), image_size=16)
     return [cache.prepare(subject) for subject in open_phantom(4, (16, 16, 8), seed=0)]
+
+
+@pytest.fixture(scope="session")
+def make_outcome():
+    """A function that makes up what a search has ended with; keywords replace what it holds."""
+    from robmednas_tf.models.architecture import Architecture, Block
+    from robmednas_tf.search.outcome import SearchOutcome
+
+    def metrics(dice: float) -> dict[str, float]:
+        names = ("", *(f"_{region}" for region in REGIONS))
+        conditions = {"clean": dice, "adversarial": dice - 0.1}
+        return {
+            f"{condition}_{kind}{name}": value if kind == "dice" else 500 * (1 - value)
+            for condition, value in conditions.items()
+            for kind in ("dice", "mae")
+            for name in names
+        }
+
+    def make(first: float = 0.8, confirmed: float | None = None, **changes: Any) -> SearchOutcome:
+        new = 0.0 if confirmed is None else confirmed
+        values: dict[str, Any] = {
+            "seed": 0,
+            "trial_id": "0003",
+            "architecture": Architecture((Block("1000", 8),), (Block("0100", 8, 4),)),
+            "parameters": 1234,
+            "scores": [first - 0.3, first - 0.1, first - 0.2],
+            "num_failed": 1,
+            "first": metrics(first),
+            "confirmed": {} if confirmed is None else metrics(new),
+            "num_confirmed": 0 if confirmed is None else 2,
+            "search_test": metrics(first - 0.05),
+            "held_out": metrics(first - 0.1),
+            "seconds": 90.0,
+        }
+        return SearchOutcome(**{**values, **changes})
+
+    return make
 
 
 @contextlib.contextmanager

@@ -6,10 +6,14 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from robmednas_tf.search.pruning import stopped_at
 from robmednas_tf.search.trials import COMPLETED, PRUNED, TrialRecord, best
+
+# For types alone: its words need those below.
+if TYPE_CHECKING:
+    from robmednas_tf.cli.search_repeats_place import RepeatPlace
 
 
 class _Line:
@@ -43,6 +47,7 @@ class ConsoleProgress:
         direction: "max" or "min".
         records: Trials that were there before.
         stream: Where to write; changing lines only where it is a terminal.
+        place: Which of several searches it is, where there are several.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class ConsoleProgress:
         direction: str,
         records: Iterable[TrialRecord] = (),
         stream: TextIO | None = None,
+        place: RepeatPlace | None = None,
     ):
         self._line = _Line(stream)
+        self._repeat = place
         self._num_trials, self._epochs = num_trials, epochs
         self._objective, self._direction = objective, direction
         self._records = {record.trial_id: record for record in records}
@@ -110,7 +117,10 @@ class ConsoleProgress:
         )
 
     def _place(self) -> str:
-        return f"Trial {min(self._num_scored() + 1, self._num_trials)}/{self._num_trials}"
+        trial = f"{min(self._num_scored() + 1, self._num_trials)}/{self._num_trials}"
+        if self._repeat is None:
+            return f"Trial {trial}"
+        return f"Repeat {self._repeat.number}/{self._repeat.count}, trial {trial}"
 
     def _num_scored(self) -> int:
         return sum(record.status in (COMPLETED, PRUNED) for record in self._records.values())
@@ -122,12 +132,15 @@ class ConsoleProgress:
     def _left(self, epoch: int) -> str:
         remaining = self._num_trials - self._num_scored() - epoch / self._epochs
         if self._durations:
-            seconds = remaining * sum(self._durations) / len(self._durations)
+            each = sum(self._durations) / len(self._durations)
         elif epoch:
-            seconds = remaining * (time.monotonic() - self._started) * self._epochs / epoch
+            each = (time.monotonic() - self._started) * self._epochs / epoch
         else:
             return "time left unknown"
-        return f"about {format_seconds(seconds)} left"
+        left = f"about {format_seconds(remaining * each)} left"
+        if self._repeat is None:
+            return left
+        return left + self._repeat.left(remaining * each, self._num_trials * each)
 
 
 class StepLine:

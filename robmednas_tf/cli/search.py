@@ -11,6 +11,7 @@ from typing import NoReturn
 from robmednas_tf.cli import command, search_flags
 from robmednas_tf.cli.run_record import require_own_folder
 from robmednas_tf.cli.search_flags import SearchSettings, settings_from_flags
+from robmednas_tf.cli.search_repeats_folder import folders_of_searches, require_same_kind
 from robmednas_tf.cli.subjects import open_cohort, split_subjects
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
@@ -24,6 +25,7 @@ Searches for a U-Net that synthesises CT from MR and stays accurate under attack
   python run_search.py --oracle bayesian                  quick start on made-up heads
   python run_search.py --data=FOLDER --output_dir=RUN     your own paired volumes
   python run_search.py --flagfile=configs/paper.cfg --data=FOLDER    the paper's numbers
+  python run_search.py --repeats=15 --output_dir=RUN      independent searches, compared
 
 The same command in the same --output_dir goes on where it was."""
 
@@ -43,15 +45,32 @@ def main() -> None:
         held = contextlib.ExitStack()
         held.enter_context(locked_folder(settings.output_dir))
         require_own_folder(settings.output_dir, "search")
+        require_same_kind(settings.output_dir, settings.repeats)
+        if settings.repeats > 1:
+            # Each can be gone on with by itself: not by two at once.
+            for folder in folders_of_searches(settings.output_dir, settings.repeats):
+                held.enter_context(locked_folder(folder))
         remove_leftovers(settings.output_dir)
     with held:
         greet(settings)
         command.start_tensorflow(settings.deterministic)
-        from robmednas_tf.cli.search_run import SearchRun
+        run_searches(settings, cohort, *splits)
 
-        SearchRun(
-            settings, cohort, *splits, command=command.repeat_command(settings.output_dir)
-        ).run()
+
+def run_searches(settings: SearchSettings, cohort: Cohort, whole: Split, sub: Split) -> None:
+    """Searches, once or repeatedly; ends the process with status 1 where a search has stopped."""
+    repeat = command.repeat_command(settings.output_dir)
+    if settings.repeats > 1:
+        from robmednas_tf.cli.search_repeats import RepeatedSearch
+
+        RepeatedSearch(settings, cohort, whole, sub, repeat).run()
+        return
+    from robmednas_tf.cli.search_run import SearchRun
+
+    run = SearchRun(settings, cohort, whole, sub, repeat)
+    run.run()
+    if run.fault:
+        command.fail(f"ERROR: {run.fault}", 1)
 
 
 def split(settings: SearchSettings, cohort: Cohort) -> tuple[Split, Split]:
@@ -70,10 +89,11 @@ def greet(settings: SearchSettings) -> None:
     """Says what is about to be done and, on the phantom, how to do the real thing."""
     search, space = settings.search, settings.space
     score = ", ".join(search.objectives)
+    times = f", {settings.repeats} times" if settings.repeats > 1 else ""
     print(
         f"Searching {space.size:.3g} architectures with {search.num_trials} trials of "
         f"{settings.training.epochs} epochs ({search.oracle}); score: {score}, "
-        f"FGSM epsilon {search.epsilon:g}.",
+        f"FGSM epsilon {search.epsilon:g}{times}.",
         flush=True,
     )
     if settings.pruner is not None:

@@ -30,6 +30,16 @@ class PreparedCohort:
     held_out: tuple[PreparedSubject, ...]
     identities: Mapping[str, str]
 
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """The subjects' names by what they serve for."""
+        return {
+            **self.search.names,
+            "final training": self.final.names["train"],
+            "final validation": self.final.names["validation"],
+            "held out": [subject.name for subject in self.held_out],
+        }
+
 
 def prepare(
     cohort: Cohort, cache: SliceCache, whole: Split, sub: Split, objectives: Sequence[str]
@@ -71,5 +81,5 @@ def _require_regions(subjects: Sequence[PreparedSubject], objective: str) -> Non
             raise ValueError(
                 f"Subject {subject.name!r} scores the candidates, so its CT must have every "
                 f"region of the objective {objective}. Received: no voxel of {', '.join(empty)}. "
-                "Give another --seed, leave the subject out, or score another region."
+                "Give another --split_seed, leave the subject out, or score another region."
             )

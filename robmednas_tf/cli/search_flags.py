@@ -139,6 +139,13 @@ flags.DEFINE_integer(
 
 # How the run is run.
 flags.DEFINE_integer(
+    "repeats",
+    1,
+    "Independent searches, on the same split and with seeds of their own, and a report of them "
+    "all; may differ when they go on. 1 for a single search. Paper: 15.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
     "seed", 0, "Seed of the proposals, the weights and the batches.", flag_values=FLAGS
 )
 flags.DEFINE_float(
@@ -177,6 +184,7 @@ class SearchSettings:
     deterministic: bool
     max_memory_gb: float
     onnx: bool = False
+    repeats: int = 1
 
 
 def settings_from_flags() -> SearchSettings:
@@ -187,6 +195,8 @@ def settings_from_flags() -> SearchSettings:
     """
     if not (math.isfinite(FLAGS.max_memory_gb) and FLAGS.max_memory_gb >= 0):
         raise ValueError(f"--max_memory_gb must be >= 0. Received: {FLAGS.max_memory_gb}.")
+    if FLAGS.repeats < 1:
+        raise ValueError(f"--repeats must be at least 1. Received: {FLAGS.repeats}.")
     if FLAGS.onnx:
         require_onnx()
     return SearchSettings(
@@ -217,6 +227,7 @@ def settings_from_flags() -> SearchSettings:
         deterministic=FLAGS.deterministic,
         max_memory_gb=FLAGS.max_memory_gb,
         onnx=FLAGS.onnx,
+        repeats=FLAGS.repeats,
     )
 
 

@@ -25,6 +25,8 @@ from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.front import Front
 from robmednas_tf.search.trials import TrialRecord
 
+PHANTOM_REMARK = "The subjects are made-up heads: the figures say nothing of patients."
+
 
 @dataclass(frozen=True)
 class SearchedRun:
@@ -68,23 +70,21 @@ class Winner:
     result: FinalModel
 
 
-def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> None:
+def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> SearchReport:
     """Writes `report.html`, the figures, `analysis.csv`, and the model's card beside the model.
 
     Args:
         folder: The run's.
         run: What the search was done with.
         winner: None where no trial was scored; then there is no card.
+
+    Returns:
+        What the report tells.
     """
     objective = run.settings.search.objective
     report = SearchReport(
         cohort=run.cohort,
-        subjects={
-            **run.sub.to_dict(),
-            "final training": run.subjects.final.names["train"],
-            "final validation": run.subjects.final.names["validation"],
-            "held out": list(run.whole.test),
-        },
+        subjects=run.subjects.names,
         records=run.records,
         objective=objective,
         direction=OBJECTIVES[objective],
@@ -103,6 +103,7 @@ def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> None:
     write_analysis_csv(folder / "analysis.csv", report)
     if winner is not None:
         write_model_card(folder / "best_model", report, _making(run, winner))
+    return report
 
 
 def _seconds(run: SearchedRun) -> float:
@@ -181,5 +182,5 @@ def _notes(run: SearchedRun, winner: Winner | None) -> list[str]:
 def _remarks(run: SearchedRun, winner: Winner | None) -> list[str]:
     remarks = []
     if run.settings.data.data == PHANTOM:
-        remarks.append("The subjects are made-up heads: the figures say nothing of patients.")
+        remarks.append(PHANTOM_REMARK)
     return remarks + [each for each in (run.fault, winner and winner.result.note) if each]

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 
 import keras_tuner
 
 from robmednas_tf.cli import command as commands
-from robmednas_tf.cli import search_flags
 from robmednas_tf.cli.progress import ConsoleProgress
-from robmednas_tf.cli.run_record import write_record
 from robmednas_tf.cli.search_confirm import confirm, remove_confirmation
-from robmednas_tf.cli.search_data import prepare
+from robmednas_tf.cli.search_data import PreparedCohort, prepare
 from robmednas_tf.cli.search_flags import SearchSettings
+from robmednas_tf.cli.search_outcome import outcome_of, outcome_recipe
+from robmednas_tf.cli.search_record import with_memory_limit, write_search_record
+from robmednas_tf.cli.search_repeats_place import RepeatPlace
 from robmednas_tf.cli.search_report import SearchedRun, Winner, write_report
 from robmednas_tf.cli.search_result import FinalModel, final_model, tell_result, trial_model
-from robmednas_tf.config import PHANTOM, TrainingConfig
+from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.split import Split
 from robmednas_tf.files import write_text
-from robmednas_tf.machine import available_memory_gb
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.objectives import DIRECTIONS
 from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
@@ -35,10 +35,10 @@ from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.front import candidates, front_of
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
-from robmednas_tf.search.identity import read_identity
 from robmednas_tf.search.memory import memory_may_run_out
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.oracles import ORACLES
+from robmednas_tf.search.outcome import OUTCOME_FILE, write_search_outcome
 from robmednas_tf.search.trials import TrialRecord
 from robmednas_tf.search.tuner import SearchTuner, require_details
 
@@ -52,26 +52,37 @@ class SearchRun:
         whole: The cohort's split; only its test subjects are used here, to score the winner.
         sub: The search's sub-dataset, drawn from `whole`'s training subjects.
         command: The command line that repeats the run.
+        subjects: The subjects, prepared, where several searches share them.
+        place: Which of these searches it is.
     """
 
     def __init__(
-        self, settings: SearchSettings, cohort: Cohort, whole: Split, sub: Split, command: str
+        self,
+        settings: SearchSettings,
+        cohort: Cohort,
+        whole: Split,
+        sub: Split,
+        command: str,
+        subjects: PreparedCohort | None = None,
+        place: RepeatPlace | None = None,
     ):
         self.settings, self.cohort, self.whole, self.sub = settings, cohort, whole, sub
-        self.command = command
+        self.command, self.place, self._shared = command, place, subjects
         self.folder = settings.output_dir
         self.fault: str | None = None
         self.confirmation: Confirmation | None = None
         self.direction = DIRECTIONS[settings.search.objective]
 
     def run(self) -> None:
-        """Does every step that is not done yet."""
+        """Does every step that is not done yet; `fault` says why the search stopped, if it did."""
         with commands.refusing_bad_input():
             self.oracle.open_folder(self.folder)
-            self.subjects = prepare(
+            self.subjects = self._shared or prepare(
                 self.cohort, self.cache, self.whole, self.sub, self.settings.search.objectives
             )
-            self._write_record()
+            # Removed first: while the search goes on, no note may say that it has ended.
+            (self.folder / OUTCOME_FILE).unlink(missing_ok=True)
+            write_search_record(self.limited, self.cohort, self.whole, self.sub, self.subjects)
         try:
             self._search()
             self.confirmation = self._confirm()
@@ -85,9 +96,17 @@ class SearchRun:
             with memory_may_run_out("making the report"):
                 self._finish()
         except InfeasibleTrialError as error:
-            commands.fail(f"ERROR: {error}. What is done stays.", 1)
-        if self.fault:
-            commands.fail(f"ERROR: {self.fault}", 1)
+            self.fault = f"{error}. What is done stays."
+
+    @property
+    def recipe(self) -> dict:
+        """All that the outcome follows from."""
+        return outcome_recipe(self.limited, self.whole, self.sub, self._files)
+
+    @cached_property
+    def limited(self) -> SearchSettings:
+        """The settings, with the limit of memory that holds."""
+        return with_memory_limit(self.settings)
 
     @cached_property
     def cache(self) -> SliceCache:
@@ -112,16 +131,6 @@ class SearchRun:
             check_details=require_details,
         )
 
-    @cached_property
-    def max_memory_gb(self) -> float:
-        """The limit for candidates: as given, as when the search began, or 80 % of what is free."""
-        if self.settings.max_memory_gb:
-            return self.settings.max_memory_gb
-        saved = read_identity(self.folder)
-        if saved is not None:
-            return saved["settings"].get("max_memory_gb", 0.0)
-        return round(0.8 * available_memory_gb(), 2)
-
     def _identity(self) -> dict:
         used = self.sub.to_dict()
         return {
@@ -132,59 +141,37 @@ class SearchRun:
             "epsilon": self.settings.search.epsilon,
             "training": asdict(self.settings.training),
             "deterministic": self.settings.deterministic,
-            "max_memory_gb": self.max_memory_gb,
+            "max_memory_gb": self.limited.max_memory_gb,
         }
 
     def _files(self, parts: Mapping[str, Iterable[str]]) -> dict[str, str]:
         names = [name for part in parts.values() for name in part]
         return {f"files of {name!r}": self.cache.key(self.cohort[name]) for name in names}
 
-    def _write_record(self) -> None:
-        write_record(
-            self.folder,
-            "search",
-            search_flags.FLAGS,
-            self.settings.data,
-            {
-                "max_memory_gb": self.max_memory_gb,
-                "num_phantoms": self._num_phantoms,
-                # Also where --objectives alone was given: a repeat must not contradict itself.
-                "objective": self.settings.search.objective,
-            },
-            {
-                "cohort": self.whole.to_dict(),
-                "search": self.sub.to_dict(),
-                "identities": self.subjects.identities,
-            },
-        )
-
-    @property
-    def _num_phantoms(self) -> int:
-        return len(self.cohort) if self.settings.data.data == PHANTOM else 0
-
     def _search(self) -> None:
         training, search = self.settings.training, self.settings.search
-        hypermodel = self._hypermodel(training, self.subjects.search)
         progress = ConsoleProgress(
             search.num_trials,
             training.epochs,
             search.objective,
             self.direction,
             self.oracle.records(),
+            place=self.place,
         )
         progress.search_started(self.folder)
+        write_trials = partial(write_trials_csv, self.folder / "trials.csv")
         self.tuner = SearchTuner(
             self.oracle,
-            hypermodel,
+            self._hypermodel(training, self.subjects.search),
             self.folder,
             # Any candidate of the confirmation may win.
             max(search.keep_models, search.confirm_top),
             progress,
             panel_image,
-            self._write_trials,
+            write_trials,
         )
         self.tuner.search()
-        self._write_trials(self.oracle.records())
+        write_trials(self.oracle.records())
         progress.search_ended()
 
     def _confirm(self) -> Confirmation | None:
@@ -204,11 +191,8 @@ class SearchRun:
             training,
             self.settings.search.epsilon,
             self.settings.search.seed,
-            self.max_memory_gb,
+            self.limited.max_memory_gb,
         )
-
-    def _write_trials(self, records: list[TrialRecord]) -> None:
-        write_trials_csv(self.folder / "trials.csv", records)
 
     def _finish(self) -> None:
         winners = candidates(self.oracle.records(), self.settings.search, 1)
@@ -258,4 +242,7 @@ class SearchRun:
         if search.front is not None:
             write_pareto_csv(self.folder / "pareto.csv", search.front, winner)
         won = Winner(winner, result) if winner is not None and result is not None else None
-        write_report(self.folder, search, won)
+        report = write_report(self.folder, search, won)
+        if won is not None and self.fault is None:
+            outcome = outcome_of(report, self.settings.search.seed, won.result.note)
+            write_search_outcome(self.folder, outcome, self.recipe)

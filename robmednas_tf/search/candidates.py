@@ -108,13 +108,15 @@ class CandidateRunner:
             checkpoint,
             Rungs(rungs, watcher.rung_reached),
         )
+        # TensorBoard averages what has one name, as trials of searches shown together would.
+        name = f"{self.folder.name}/{trial_id} ({'/'.join(self.folder.parts[-3:-1])})"
         if outcome.is_stopped:
-            write_stopped(scalars, trial_id, values)
+            write_stopped(scalars, name, values)
         else:
             with replaced_atomically(weights_path(self.folder, trial_id)) as temporary:
                 np.savez(temporary, *model.get_weights())
             image = self.draw(self._panel(outcome))
-            write_outcome(scalars, trial_id, values, outcome.metrics, image)
+            write_outcome(scalars, name, values, outcome.metrics, image)
         details = {"best_epoch": outcome.fit.best_epoch + 1, "history": outcome.fit.history}
         return CandidateResult(outcome.metrics, details)
 

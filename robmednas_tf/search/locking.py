@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import keras_tuner
+from keras_tuner.src.engine import oracle as kt_oracle
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -31,3 +32,9 @@ def locked(method: Method) -> Method:
         return result
 
     return cast(Method, unlocked)
+
+
+def forget(oracle: keras_tuner.Oracle) -> None:
+    """Lets go of an oracle that is done with, whose trials KerasTuner's tables of locks keep."""
+    for table in (kt_oracle.LOCKS, kt_oracle.THREADS):
+        table.pop(oracle, None)

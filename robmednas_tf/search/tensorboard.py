@@ -43,7 +43,7 @@ def write_hparams_config(folder: Path, hp: keras_tuner.HyperParameters, metric: 
 
 def write_outcome(
     scalars: EpochScalars,
-    trial_id: str,
+    name: str,
     values: Mapping[str, Any],
     metrics: Mapping[str, float],
     image: np.ndarray,
@@ -52,7 +52,7 @@ def write_outcome(
 
     Args:
         scalars: The trial's curves; closed afterwards.
-        trial_id: The trial.
+        name: The trial's; trials of one name are averaged on the HParams page.
         values: The active hyperparameters.
         metrics: Metrics by name; NaN is left out.
         image: uint8 `(height, width, 3)`.
@@ -61,29 +61,29 @@ def write_outcome(
         OSError: If they cannot be written.
     """
     with scalars.at_step(0):
-        hparams_api.hparams(dict(values), trial_id=trial_id)
-        for name, value in metrics.items():
+        hparams_api.hparams(dict(values), trial_id=name)
+        for metric, value in metrics.items():
             if math.isfinite(value):
-                tf.summary.scalar(f"trial/{name}", value)
+                tf.summary.scalar(f"trial/{metric}", value)
         tf.summary.image("slices", image[np.newaxis])
     scalars.close()
 
 
-def write_stopped(scalars: EpochScalars, trial_id: str, values: Mapping[str, Any]) -> None:
+def write_stopped(scalars: EpochScalars, name: str, values: Mapping[str, Any]) -> None:
     """Writes the hyperparameters of a candidate that was stopped at a rung.
 
     It has no metrics on the HParams page, where they would stand among those of whole trainings.
 
     Args:
         scalars: The trial's curves; closed afterwards.
-        trial_id: The trial.
+        name: The trial's; trials of one name are averaged on the HParams page.
         values: The active hyperparameters.
 
     Raises:
         OSError: If they cannot be written.
     """
     with scalars.at_step(0):
-        hparams_api.hparams(dict(values), trial_id=trial_id)
+        hparams_api.hparams(dict(values), trial_id=name)
     scalars.close()
 
 

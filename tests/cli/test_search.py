@@ -26,6 +26,7 @@ LEFT = {
     "confirmed.csv",
     "best_architecture.json",
     "best_model",
+    "outcome.json",
     "tensorboard",
     "report.html",
     "figures",

@@ -75,15 +75,20 @@ class Page(HTMLParser):
         return found
 
 
-def read_page(path: Path) -> Page:
-    """Reads a page that must be well-formed, self-contained and accessible."""
+def read_page(path: Path, beside: Iterable[str] = ()) -> Page:
+    """Reads a page that must be well-formed, self-contained and accessible.
+
+    Args:
+        path: The page.
+        beside: Pages that it may link to.
+    """
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert "http" not in text
     assert "@import" not in text
     assert all(page.images)
     assert len(page.ids) == len(set(page.ids))
-    for link in page.links:
+    for link in set(page.links) - set(beside):
         assert link.startswith("data:") or link.removeprefix("#") in page.ids
     for used in re.findall(r"url\(#?([^)]*)\)", text):
         assert used in page.ids

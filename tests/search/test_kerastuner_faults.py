@@ -3,6 +3,7 @@
 Each was measured on KerasTuner 1.4.8, or read in its source.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import random
 import signal
 import threading
 import warnings
+import weakref
 
 import keras_tuner
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 from keras_tuner.engine.base_tuner import BaseTuner
 
 from robmednas_tf.search.failures import InfeasibleTrialError
+from robmednas_tf.search.locking import forget
 from robmednas_tf.search.oracles import ORACLES
 from robmednas_tf.search.trials import checkpoint_path, read_trials
 
@@ -393,3 +396,12 @@ def test_15_a_record_keeps_conditional_children_in_order(tmp_path):
     for path in (tmp_path / "search" / "trials").glob("*/trial.json"):
         values = json.loads(path.read_text())["values"]
         assert list(values) == (["on", "child"] if values["on"] else ["on"])
+
+
+def test_an_oracle_that_is_done_with_does_not_stay_in_memory(tmp_path):
+    oracle = run(tmp_path / "search", "random", max_trials=1)
+    found = weakref.ref(oracle)
+    forget(oracle)
+    del oracle
+    gc.collect()
+    assert found() is None

@@ -111,6 +111,8 @@ def test_tensorboard_has_curves_pictures_and_hyperparameters(searched):
     )
     started = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     assert all(name.encode() in started for name in record.values)
+    # The folder tells trials of several searches apart, which would be averaged.
+    assert f"{searched.folder.name}/{record.trial_id}".encode() in started
     summary = EventAccumulator(str(searched.folder / "tensorboard" / "search"))
     summary.Reload()
     metadata = summary.summary_metadata["_hparams_/experiment"]

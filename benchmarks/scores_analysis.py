@@ -12,7 +12,7 @@ import argparse
 import dataclasses
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -171,8 +171,12 @@ def inventory(rows: Sequence[tables.Row]) -> list[list[str]]:
     return [[*kind, str(trained[kind]), str(ended[kind])] for kind in sorted(trained)]
 
 
-def print_table(title: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    print(f"\n## {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+def print_table(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    print(f"\n## {title}\n")
+    if not lines:
+        print("Too few trainings as yet.")
+        return
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for line in lines:
         print(f"| {' | '.join(line)} |")
 
@@ -207,19 +211,13 @@ def print_icc(rows: Sequence[tables.Row]) -> None:
     print_table("Kinds of score, on two subjects", head, icc_table(rows, SCORES))
     print_table("Epochs, on the search's own subject", head, icc_table(rows, BY_EPOCH))
     variants = {
-        f"{name}, {_average(averaging)}": dataclasses.replace(
-            ON_TWO, variant=variant, averaging=averaging
-        )
+        f"{name}, average {decay:g}": dataclasses.replace(ON_TWO, variant=variant, averaging=decay)
         for name, variant in VARIANTS.items()
-        for averaging in (tables.AVERAGING, 0.9, 0.0)
+        for decay in (tables.AVERAGING, tables.AT_RUNGS, 0.0)
     }
     print_table("Variants of the training, on two subjects", head, icc_table(rows, variants))
     patients = {name: dataclasses.replace(each, cohort="sts") for name, each in SCORES.items()}
     print_table("Real patients, on two of them", head, icc_table(rows, patients))
-
-
-def _average(decay: float) -> str:
-    return f"average {decay:g}" if decay else "no average"
 
 
 def main() -> None:

@@ -5,14 +5,14 @@
     python benchmarks/pruning.py replay --scores=SCORES.csv --rungs 1,4 6
 
 `searches` runs two TPE searches a seed on made-up heads that are new for each seed: one without a
-pruner and one with successive halving, whose trials count until a third of the other's epochs is
-spent. The search's own best score is the luckiest of many, so the two winners are trained again
-with new seeds and scored on heads that no search has seen; the difference of these scores is what
-counts. What is done in the folder is not done again.
+pruner and one with successive halving, whose trials count until a share of the other's epochs, a
+third, is spent. The search's own best score is the luckiest of many, so the two winners are trained
+again with new seeds and scored on heads that no search has seen; the difference of these scores is
+what counts. What is done in the folder is not done again.
 
 `replay` puts random candidates whose scores at every rung are known in random orders, and asks what
-either way would have found, and for how many epochs. `simulated` makes curves
-up, for TPE searches of more candidates than can be trained here. Neither trains anything.
+either way would have found, and for how many epochs. `simulated` makes curves up, for TPE searches
+of more candidates than can be trained here. Neither trains anything.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import keras_tuner
 import numpy as np
-import tensorflow as tf
 from pruning_replay import print_replay, read_candidates
 from pruning_simulation import print_simulation
 
@@ -44,18 +44,33 @@ from robmednas_tf.search.confirming import repeat_seeds, reseeded
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import TPEOracle
-from robmednas_tf.search.pruning import Pruner
+from robmednas_tf.search.pruning import HALVING, Pruner
 from robmednas_tf.search.trials import TrialRecord, best
 from robmednas_tf.search.tuner import SearchTuner
 
-IMAGE_SIZE, NUM_SLICES = 24, 16
-SPACE = SearchSpace(max_depth=1, filters=(8, 16), reduction_ratios=(2, 4))
-TRAINING = TrainingConfig(epochs=24, learning_rate=3e-3, weight_averaging=0.9)
+SPACE = SearchSpace(max_depth=3, filters=(8, 16, 32))
+NUM_SLICES, NUM_UNSEEN, NUM_REPEATS = 24, 4, 2
 EPSILON, OBJECTIVE = 0.2, keras_tuner.Objective("adversarial_dice", "max")
-# As many candidates with a pruner as use about a third of the epochs without.
-NUM_TRIALS = {"none": 12, "halving": 14}
-PRUNERS = {"none": None, "halving": Pruner("halving", (4, 8))}
-NUM_UNSEEN, NUM_REPEATS = 4, 2
+SIDES = ("none", "halving")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the searches are done.
+
+    Attributes:
+        image_size: Pixels a side of a slice.
+        training: Of a candidate.
+        pruner: Of the searches that have one.
+        num_trials: Of a search.
+        share: Of the other search's epochs, what a search with a pruner may spend.
+    """
+
+    image_size: int
+    training: TrainingConfig
+    pruner: Pruner
+    num_trials: int
+    share: float
 
 
 class Silent:
@@ -71,13 +86,13 @@ class Silent:
         """Does nothing."""
 
 
-def search(folder: Path, name: str, hypermodel: UNetHyperModel) -> list[TrialRecord]:
+def search(
+    folder: Path, hypermodel: UNetHyperModel, num_trials: int, pruner: Pruner | None
+) -> list[TrialRecord]:
     """Runs one search and returns its trials."""
     space = keras_tuner.HyperParameters()
     declare_space(space, SPACE)
-    oracle = TPEOracle(
-        OBJECTIVE, NUM_TRIALS[name], space, seed=hypermodel.seed, pruner=PRUNERS[name]
-    )
+    oracle = TPEOracle(OBJECTIVE, num_trials, space, seed=hypermodel.seed, pruner=pruner)
     blank = np.zeros((4, 4, 3), np.uint8)
     SearchTuner(oracle, hypermodel, folder, 1, Silent(), lambda _: blank, lambda _: None).search()
     return oracle.records()
@@ -103,7 +118,10 @@ def quality(
     key = architecture.to_json()
     if key not in known:
         apart = UNetHyperModel(
-            SPACE, dataclasses.replace(hypermodel.data, test=tuple(unseen)), TRAINING, EPSILON
+            SPACE,
+            dataclasses.replace(hypermodel.data, test=tuple(unseen)),
+            hypermodel.training,
+            EPSILON,
         )
         scores = []
         for seed in repeat_seeds(hypermodel, architecture, NUM_REPEATS):
@@ -116,38 +134,36 @@ def quality(
     return known[key]
 
 
-def compare(folder: Path, seed: int) -> dict[str, float]:
+def compare(folder: Path, setting: Setting, seed: int) -> dict[str, float]:
     """Runs both searches of one seed and returns what they found and spent."""
-    cache = SliceCache(folder / "cache" / str(seed), IMAGE_SIZE)
-    shape = (IMAGE_SIZE, IMAGE_SIZE, NUM_SLICES)
+    cache = SliceCache(folder / "cache" / str(seed), setting.image_size)
+    shape = (setting.image_size, setting.image_size, NUM_SLICES)
     heads = [cache.prepare(subject) for subject in open_phantom(6 + NUM_UNSEEN, shape, seed)]
     data = SearchData(tuple(heads[:4]), tuple(heads[4:5]), tuple(heads[5:6]))
-    hypermodel = UNetHyperModel(SPACE, data, TRAINING, EPSILON, seed)
+    hypermodel = UNetHyperModel(SPACE, data, setting.training, EPSILON, seed)
     found: dict[str, float] = {"seed": seed}
     budget = math.inf
-    for name in NUM_TRIALS:
-        records = within(search(folder / f"{seed}-{name}", name, hypermodel), budget)
+    for side, pruner in zip(SIDES, (None, setting.pruner), strict=True):
+        trials = search(folder / f"{seed}-{side}", hypermodel, setting.num_trials, pruner)
+        records = within(trials, budget)
         winner = best(records, OBJECTIVE.direction)[0]
         epochs = sum(map(epochs_of, records))
-        budget = epochs / 3
+        budget = epochs * setting.share
         path = folder / f"{seed}-quality.json"
         found |= {
-            f"{name}_trials": len(records),
-            f"{name}_epochs": epochs,
-            f"{name}_best": winner.score or math.nan,
-            f"{name}_quality": quality(path, winner, hypermodel, heads[6:]),
+            f"{side}_trials": len(records),
+            f"{side}_epochs": epochs,
+            f"{side}_best": winner.score or math.nan,
+            f"{side}_quality": quality(path, winner, hypermodel, heads[6:]),
         }
     return found
 
 
-def run_searches(folder: Path, seeds: int) -> None:
+def run_searches(folder: Path, setting: Setting, seeds: int) -> None:
     """Runs every seed that is not done, and prints and writes the table."""
-    # Two searches on one machine are told apart by their epochs, not by their threads.
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     rows = []
     for seed in range(seeds):
-        rows.append(compare(folder, seed))
+        rows.append(compare(folder, setting, seed))
         with (folder / "searches.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
@@ -156,7 +172,7 @@ def run_searches(folder: Path, seeds: int) -> None:
     share = np.mean([row["halving_epochs"] / row["none_epochs"] for row in rows])
     print(f"\nEpochs: {share:.2f} of the full search's.")
     for what in ("best", "quality"):
-        pairs = np.array([[row[f"{name}_{what}"] for name in NUM_TRIALS] for row in rows])
+        pairs = np.array([[row[f"{name}_{what}"] for name in SIDES] for row in rows])
         differences = pairs[:, 1] - pairs[:, 0]
         low, high = mean_interval(differences.tolist())
         print(
@@ -172,6 +188,11 @@ def main() -> None:
     real = commands.add_parser("searches", help="Real searches, two a seed.")
     real.add_argument("--folder", type=Path, required=True, help="Where the searches are kept.")
     real.add_argument("--seeds", type=int, default=10, help="How many.")
+    real.add_argument("--image_size", type=int, default=64, help="Pixels a side.")
+    real.add_argument("--num_trials", type=int, default=12, help="Of a search.")
+    real.add_argument("--epochs", type=int, default=36, help="Of a trial.")
+    real.add_argument("--rungs", default="6,18", help="Of the searches with a pruner.")
+    real.add_argument("--share", type=float, default=1 / 3, help="Of epochs, for these.")
     replay = commands.add_parser("replay", help="Known curves in random orders.")
     replay.add_argument("--scores", type=Path, required=True, help="The table of scores.py.")
     replay.add_argument("--averaging", default="0.9", help="Decay of the weights' average.")
@@ -186,7 +207,14 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.command == "searches":
-        run_searches(arguments.folder, arguments.seeds)
+        setting = Setting(
+            arguments.image_size,
+            TrainingConfig(arguments.epochs, weight_averaging=0.9),
+            Pruner(HALVING, tuple(map(int, arguments.rungs.split(",")))),
+            arguments.num_trials,
+            arguments.share,
+        )
+        run_searches(arguments.folder, setting, arguments.seeds)
     elif arguments.command == "simulated":
         correlations = [tuple(map(float, each.split(","))) for each in arguments.correlations]
         print_simulation(arguments.seeds, correlations)

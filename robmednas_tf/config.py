@@ -183,6 +183,40 @@ class SearchConfig:
         return self.objectives[0]
 
 
+@dataclass(frozen=True)
+class WorkersConfig:
+    """Ray's workers, which train candidates.
+
+    Attributes:
+        num_workers: Candidates trained at once; None for as many as the cluster holds.
+        address: `host:port` of a cluster that is there, or `auto` for this machine's; empty for
+            one of this run's own.
+        cpus_per_trial: Processors, and TensorFlow's threads, of a worker.
+        gpus_per_trial: GPUs of a worker: a whole number, or a share below 1; None for 1 where the
+            cluster has any, else none.
+    """
+
+    num_workers: int | None = None
+    address: str = ""
+    cpus_per_trial: int = 1
+    gpus_per_trial: float | None = None
+
+    def __post_init__(self) -> None:
+        _require_at_least(("cpus_per_trial", self.cpus_per_trial, 1))
+        if self.num_workers is not None:
+            _require_at_least(("num_workers", self.num_workers, 1))
+        gpus = self.gpus_per_trial or 0.0
+        if not (0 <= gpus < 1 or (gpus > 0 and gpus.is_integer())):
+            raise ValueError(
+                f"gpus_per_trial must be a whole number or a share below 1. Received: {gpus:g}."
+            )
+        if "://" in self.address:
+            raise ValueError(
+                "ray_address must be host:port, or auto on a machine of the cluster. "
+                f"Received: {self.address!r}."
+            )
+
+
 def _require_at_least(*rules: tuple[str, int, int]) -> None:
     for name, value, least in rules:
         if value < least:

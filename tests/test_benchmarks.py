@@ -1,5 +1,8 @@
 """The benchmarks still fit the package, and their stock side scores as the package does."""
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,19 @@ def test_a_replayed_search_spends_what_its_rungs_leave(benchmarks):
     # Of four, the first and the third are the best so far when they come.
     assert (ended, epochs) == ([known[0], known[2]], 12 + 1 + 12 + 1)
     assert replay(known) == (known, 48)
+
+
+def test_processor_times_are_those_of_a_process_and_all_below_it(benchmarks):
+    import workers
+
+    with subprocess.Popen(["sh", "-c", "sleep 60; true"], start_new_session=True) as shell:
+        try:
+            times = workers.processor_times(os.getpid())
+            assert {os.getpid(), shell.pid} <= set(times)
+            assert times[os.getpid()] > 0
+            assert os.getpid() not in workers.processor_times(shell.pid)
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
 
 
 def test_both_sides_of_a_trial_are_scored_alike(benchmarks):

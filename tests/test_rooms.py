@@ -89,6 +89,13 @@ def test_only_commands_know_flags(module):
     assert "absl" not in {name.split(".")[0] for name in imports(module)}
 
 
+def test_only_its_own_modules_know_ray():
+    rooms = {
+        module for module in MODULES if "ray" in {name.split(".")[0] for name in imports(module)}
+    }
+    assert rooms == {"search.ray_cluster", "search.ray_executor", "search.ray_worker"}
+
+
 def test_no_room_is_without_a_subject():
     parts = {part for module in MODULES for part in module.split(".")}
     assert not parts & {"util", "utils", "helper", "helpers", "common", "misc"}
@@ -99,7 +106,7 @@ def test_importing_the_package_and_its_flags_does_not_start_tensorflow():
         "import sys, robmednas_tf, robmednas_tf.cli.search\n"
         "import robmednas_tf.cli.train, robmednas_tf.cli.eval, robmednas_tf.cli.check\n"
         "robmednas_tf.Architecture, robmednas_tf.open_phantom, robmednas_tf.estimate_cost\n"
-        "print(sorted({'tensorflow', 'keras', 'optuna', 'matplotlib'} & set(sys.modules)))"
+        "print(sorted({'tensorflow', 'keras', 'optuna', 'matplotlib', 'ray'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -124,16 +124,19 @@ def refusing_bad_input() -> Iterator[None]:
         fail(f"ERROR: {error}", BAD_INPUT)
 
 
-def start_tensorflow(deterministic: bool = False) -> None:
+def start_tensorflow(deterministic: bool = False, use_gpus: bool = True) -> None:
     """Imports TensorFlow and finds its devices, without the runtime's own remarks.
 
     Args:
         deterministic: Whether the same inputs must give the same bits, at some cost in speed.
+        use_gpus: Whether this process may use the GPUs there are.
     """
     with _without_runtime_lines():
         import keras
         import tensorflow as tf
 
+        if not use_gpus:
+            tf.config.set_visible_devices([], "GPU")
         # The devices, and a library's remark at its first gradient of an upsampling.
         slices = tf.zeros((1, 2, 2, 1))
         with tf.GradientTape() as tape:

@@ -16,6 +16,7 @@ _PACKAGES = (
     "keras",
     "keras-tuner",
     "optuna",
+    "ray",
     "numpy",
     "nibabel",
     "scipy",

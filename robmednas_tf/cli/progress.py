@@ -48,6 +48,7 @@ class ConsoleProgress:
         records: Trials that were there before.
         stream: Where to write; changing lines only where it is a terminal.
         place: Which of several searches it is, where there are several.
+        num_workers: Trials that run at once.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ConsoleProgress:
         records: Iterable[TrialRecord] = (),
         stream: TextIO | None = None,
         place: RepeatPlace | None = None,
+        num_workers: int = 1,
     ):
         self._line = _Line(stream)
         self._repeat = place
@@ -66,7 +68,10 @@ class ConsoleProgress:
         self._objective, self._direction = objective, direction
         self._records = {record.trial_id: record for record in records}
         self._durations: list[float] = []
-        self._started = time.monotonic()
+        self._num_workers = num_workers
+        # Of the trials that run: when they began, and the epochs that they have behind them.
+        self._started: dict[str, float] = {}
+        self._epoch: dict[str, int] = {}
 
     def search_started(self, folder: Path) -> None:
         """Says what is there already, where a search goes on."""
@@ -82,21 +87,29 @@ class ConsoleProgress:
 
     def trial_started(self, record: TrialRecord) -> None:
         """Says which trial begins."""
-        self._started = time.monotonic()
-        self._line.show(f"{self._place()}: building")
+        self._started[record.trial_id] = time.monotonic()
+        self._epoch[record.trial_id] = 0
+        self._line.show(f"{self._place()}: {self._running()}")
 
     def epoch_ended(self, record: TrialRecord, epoch: int, val_loss: float) -> None:
         """Says how far the trial is, where lines can change."""
-        self._line.show(
-            f"{self._place()}: epoch {epoch}/{self._epochs}, validation loss {val_loss:.5f}, "
-            f"{self._best()}, {self._left(epoch)}"
+        self._epoch[record.trial_id] = epoch
+        loss = f", validation loss {val_loss:.5f}" if self._num_workers == 1 else ""
+        self._line.show(f"{self._place()}: {self._running()}{loss}, {self._best()}, {self._left()}")
+
+    def trial_lost(self, record: TrialRecord) -> None:
+        """Says that the trial's worker has ended."""
+        self._forget(record)
+        self._line.say(
+            f"Trial {record.trial_id}: its worker ended (attempt {record.attempts}). "
+            "It goes on from its last epoch."
         )
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Says what became of the trial."""
-        place = self._place()
+        place = self._place(record)
         self._records[record.trial_id] = record
-        seconds = time.monotonic() - self._started
+        seconds = self._forget(record)
         if record.status not in (COMPLETED, PRUNED):
             self._line.say(f"{place}: failed: {record.message}")
             return
@@ -105,7 +118,7 @@ class ConsoleProgress:
         self._line.say(
             f"{place}: {self._outcome(record)} in {seconds:.0f} s "
             f"(depth {record.details.get('depth')}, {size:,} parameters, {record.source}), "
-            f"{self._best()}, {self._left(0)}"
+            f"{self._best()}, {self._left()}"
         )
 
     def _outcome(self, record: TrialRecord) -> str:
@@ -116,11 +129,30 @@ class ConsoleProgress:
             f"stopped at epoch {rung.epoch}: {self._objective} {rung.score:.4f}, {rung.shortfall},"
         )
 
-    def _place(self) -> str:
-        trial = f"{min(self._num_scored() + 1, self._num_trials)}/{self._num_trials}"
-        if self._repeat is None:
-            return f"Trial {trial}"
-        return f"Repeat {self._repeat.number}/{self._repeat.count}, trial {trial}"
+    def _forget(self, record: TrialRecord) -> float:
+        self._epoch.pop(record.trial_id, None)
+        now = time.monotonic()
+        return now - self._started.pop(record.trial_id, now)
+
+    def _running(self) -> str:
+        where = {
+            trial_id: f"epoch {epoch}/{self._epochs}" if epoch else "building"
+            for trial_id, epoch in self._epoch.items()
+        }
+        if self._num_workers == 1:
+            return "; ".join(where.values())
+        return "; ".join(f"{trial_id} {each}" for trial_id, each in where.items())
+
+    def _place(self, record: TrialRecord | None = None) -> str:
+        done, repeat = self._num_scored(), ""
+        if self._repeat is not None:
+            repeat = f"Repeat {self._repeat.number}/{self._repeat.count}, "
+        if self._num_workers > 1 and record is None:
+            return f"{repeat}{done}/{self._num_trials} trials done"
+        # Of several that run, any may be the next to end.
+        which = f" ({record.trial_id})" if self._num_workers > 1 and record is not None else ""
+        trial = f"trial {min(done + 1, self._num_trials)}/{self._num_trials}{which}"
+        return f"{repeat}{trial}" if repeat else trial.capitalize()
 
     def _num_scored(self) -> int:
         return sum(record.status in (COMPLETED, PRUNED) for record in self._records.values())
@@ -129,18 +161,30 @@ class ConsoleProgress:
         top = best(self._records.values(), self._direction)
         return f"best so far {top[0].score:.4f}" if top else "no score so far"
 
-    def _left(self, epoch: int) -> str:
-        remaining = self._num_trials - self._num_scored() - epoch / self._epochs
-        if self._durations:
-            each = sum(self._durations) / len(self._durations)
-        elif epoch:
-            each = (time.monotonic() - self._started) * self._epochs / epoch
-        else:
+    def _left(self) -> str:
+        each = self._seconds_a_trial()
+        if each is None:
             return "time left unknown"
-        left = f"about {format_seconds(remaining * each)} left"
+        behind = sum(self._epoch.values()) / self._epochs
+        remaining = self._num_trials - self._num_scored()
+        at_once = max(1, min(self._num_workers, remaining))
+        seconds = max(0.0, remaining - behind) * each / at_once
+        left = f"about {format_seconds(seconds)} left"
         if self._repeat is None:
             return left
-        return left + self._repeat.left(remaining * each, self._num_trials * each)
+        whole = self._num_trials * each / min(self._num_workers, self._num_trials)
+        return left + self._repeat.left(seconds, whole)
+
+    def _seconds_a_trial(self) -> float | None:
+        if self._durations:
+            return sum(self._durations) / len(self._durations)
+        now = time.monotonic()
+        rates = [
+            (now - self._started[trial_id]) * self._epochs / epoch
+            for trial_id, epoch in self._epoch.items()
+            if epoch
+        ]
+        return sum(rates) / len(rates) if rates else None
 
 
 class StepLine:

@@ -23,6 +23,7 @@ def write_record(
     data: DataConfig,
     effective: Mapping[str, object],
     split: Mapping[str, Any],
+    executor: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes `flags.cfg`, `environment.json` and `split.json` into a run's folder.
 
@@ -33,6 +34,7 @@ def write_record(
         data: Where the subjects come from.
         effective: What stands for the values given; paths are made absolute besides.
         split: Who served for what, ready for JSON; `identities` tells the subjects apart.
+        executor: Where networks are trained, ready for JSON, where that may be elsewhere.
     """
     absolute: dict[str, object] = {
         "output_dir": folder,
@@ -43,7 +45,8 @@ def write_record(
     if data.data != PHANTOM:
         absolute["data"] = Path(data.data).expanduser().resolve()
     write_text(folder / "flags.cfg", flag_file(flag_values, absolute | dict(effective)))
-    write_json(folder / "environment.json", describe_environment())
+    trained = {} if executor is None else {"executor": dict(executor)}
+    write_json(folder / "environment.json", describe_environment() | trained)
     write_json(folder / "split.json", {"command": command, **split})
 
 

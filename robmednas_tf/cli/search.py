@@ -9,6 +9,7 @@ import contextlib
 from typing import NoReturn
 
 from robmednas_tf.cli import command, search_flags
+from robmednas_tf.cli.executors import opened_executor
 from robmednas_tf.cli.run_record import require_own_folder
 from robmednas_tf.cli.search_flags import SearchSettings, settings_from_flags
 from robmednas_tf.cli.search_repeats_folder import folders_of_searches, require_same_kind
@@ -18,6 +19,7 @@ from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.split import Split, num_subjects_for_search, split_search
 from robmednas_tf.files import remove_leftovers
 from robmednas_tf.folder_lock import locked_folder
+from robmednas_tf.search.executor import Executor
 
 SUMMARY = """\
 Searches for a U-Net that synthesises CT from MR and stays accurate under attack.
@@ -53,21 +55,23 @@ def main() -> None:
         remove_leftovers(settings.output_dir)
     with held:
         greet(settings)
-        command.start_tensorflow(settings.deterministic)
-        run_searches(settings, cohort, *splits)
+        with opened_executor(settings) as executor:
+            run_searches(settings, cohort, *splits, executor)
 
 
-def run_searches(settings: SearchSettings, cohort: Cohort, whole: Split, sub: Split) -> None:
+def run_searches(
+    settings: SearchSettings, cohort: Cohort, whole: Split, sub: Split, executor: Executor
+) -> None:
     """Searches, once or repeatedly; ends the process with status 1 where a search has stopped."""
     repeat = command.repeat_command(settings.output_dir)
     if settings.repeats > 1:
         from robmednas_tf.cli.search_repeats import RepeatedSearch
 
-        RepeatedSearch(settings, cohort, whole, sub, repeat).run()
+        RepeatedSearch(settings, cohort, whole, sub, repeat, executor).run()
         return
     from robmednas_tf.cli.search_run import SearchRun
 
-    run = SearchRun(settings, cohort, whole, sub, repeat)
+    run = SearchRun(settings, cohort, whole, sub, repeat, executor)
     run.run()
     if run.fault:
         command.fail(f"ERROR: {run.fault}", 1)

@@ -14,6 +14,7 @@ from robmednas_tf.report.confirmation_csv import write_confirmed_csv
 from robmednas_tf.report.wording import plural
 from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.confirming import Confirmer
+from robmednas_tf.search.executor import Executor
 from robmednas_tf.search.front import candidates
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.repeats import RepeatRecord
@@ -29,6 +30,7 @@ def confirm(
     records: Sequence[TrialRecord],
     hypermodel: UNetHyperModel,
     origin: Mapping[str, Any],
+    executor: Executor,
 ) -> Confirmation | None:
     """Trains the best candidates again and writes `confirmed.csv`; does only what is not done.
 
@@ -39,6 +41,7 @@ def confirm(
         records: All trials.
         hypermodel: The search's.
         origin: What scores follow from besides architecture, seed and training.
+        executor: Where they are trained.
 
     Returns:
         None where nothing is to be confirmed, or no trial has a score.
@@ -52,7 +55,9 @@ def confirm(
         return None
     objective = keras_tuner.Objective(search.objective, direction)
     progress = ConfirmationLine(len(found), hypermodel.training.epochs, search.objective)
-    confirmer = Confirmer(folder, hypermodel, objective, origin, progress, search.max_attempts)
+    confirmer = Confirmer(
+        folder, hypermodel, objective, origin, progress, search.max_attempts, executor
+    )
     confirmation = confirmer.confirm(found, search.confirm_seeds)
     write_confirmed_csv(folder / _TABLE, confirmation)
     return confirmation
@@ -80,6 +85,7 @@ class ConfirmationLine:
         what = f"the {num_candidates} best trials" if num_candidates > 1 else "the winner"
         self._title = f"Confirming {what} with new seeds"
         self._epochs, self._objective, self._stream = epochs, objective, stream
+        self._epoch: dict[str, int] = {}
 
     def begun(self, num_repeats: int, num_done: int) -> None:
         """Says what is done from here on."""
@@ -87,15 +93,24 @@ class ConfirmationLine:
 
     def epoch_ended(self, record: RepeatRecord, epoch: int, val_loss: float) -> None:
         """Says how far the repeat is, where lines can change."""
-        self._line.within(f"{_name(record)}, epoch {epoch}/{self._epochs}")
+        self._epoch[_name(record)] = epoch
+        where = (f"{name}, epoch {epoch}/{self._epochs}" for name, epoch in self._epoch.items())
+        self._line.within("; ".join(where))
 
     def repeat_ended(self, record: RepeatRecord) -> None:
         """Says what became of the repeat."""
+        self._epoch.pop(_name(record), None)
         if record.status == COMPLETED:
             outcome = f"{self._objective} {record.score:.4f} in {record.seconds or 0:.0f} s"
         else:
             outcome = f"failed: {record.message}"
         self._line.step(f"{_name(record)}: {outcome}")
+
+    def repeat_lost(self, record: RepeatRecord) -> None:
+        """Says that the repeat's worker has ended."""
+        self._line.note(
+            f"{self._title}: the worker of {_name(record)} ended; it goes on from its last epoch"
+        )
 
     def ended(self) -> None:
         """Says that all is done, and how long it took."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.cli import data_flags, pruner_flags, training_flags
-from robmednas_tf.config import DataConfig, SearchConfig, TrainingConfig
+from robmednas_tf.cli import data_flags, executor_flags, pruner_flags, training_flags
+from robmednas_tf.config import DataConfig, SearchConfig, TrainingConfig, WorkersConfig
 from robmednas_tf.models.architecture import PATTERNS
 from robmednas_tf.models.space import FILTERS, MAX_DEPTH, REDUCTION_RATIOS, SearchSpace
 from robmednas_tf.objectives import COSTS, FIRST, OBJECTIVES, PickRule
@@ -21,6 +21,7 @@ FLAGS = flags.FlagValues()
 data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=0)
 training_flags.define(FLAGS)
 pruner_flags.define(FLAGS)
+executor_flags.define(FLAGS)
 
 # What is searched, on what.
 flags.DEFINE_enum(
@@ -185,6 +186,7 @@ class SearchSettings:
     max_memory_gb: float
     onnx: bool = False
     repeats: int = 1
+    workers: WorkersConfig | None = None
 
 
 def settings_from_flags() -> SearchSettings:
@@ -228,6 +230,7 @@ def settings_from_flags() -> SearchSettings:
         max_memory_gb=FLAGS.max_memory_gb,
         onnx=FLAGS.onnx,
         repeats=FLAGS.repeats,
+        workers=executor_flags.workers_config(FLAGS),
     )
 
 

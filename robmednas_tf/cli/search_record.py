@@ -12,6 +12,7 @@ from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.split import Split
 from robmednas_tf.machine import available_memory_gb
+from robmednas_tf.search.executor import Executor
 from robmednas_tf.search.identity import read_identity
 
 
@@ -32,7 +33,12 @@ def with_memory_limit(settings: SearchSettings) -> SearchSettings:
 
 
 def write_search_record(
-    settings: SearchSettings, cohort: Cohort, whole: Split, sub: Split, subjects: PreparedCohort
+    settings: SearchSettings,
+    cohort: Cohort,
+    whole: Split,
+    sub: Split,
+    subjects: PreparedCohort,
+    executor: Executor,
 ) -> None:
     """Writes `flags.cfg`, `environment.json` and `split.json` into the run's folder.
 
@@ -42,6 +48,7 @@ def write_search_record(
         whole: The cohort's split.
         sub: The search's sub-dataset.
         subjects: The subjects, prepared.
+        executor: Where networks are trained.
     """
     write_record(
         settings.output_dir,
@@ -62,4 +69,5 @@ def write_search_record(
             "search": sub.to_dict(),
             "identities": subjects.identities,
         },
+        executor.describe(),
     )

@@ -23,6 +23,7 @@ from robmednas_tf.data.split import Split
 from robmednas_tf.evaluation.statistics import summarize_values
 from robmednas_tf.report.model_card import CARD_FILE
 from robmednas_tf.report.repeats import Repeat, RepeatsReport
+from robmednas_tf.search.executor import Executor
 from robmednas_tf.search.locking import forget
 from robmednas_tf.search.outcome import SearchOutcome, read_search_outcome
 from robmednas_tf.search.sampling import repeat_seed
@@ -37,13 +38,20 @@ class RepeatedSearch:
         whole: The cohort's split, the same in all repeats.
         sub: The searches' sub-dataset, the same in all repeats.
         command: The command line that repeats the run.
+        executor: Where networks are trained.
     """
 
     def __init__(
-        self, settings: SearchSettings, cohort: Cohort, whole: Split, sub: Split, command: str
+        self,
+        settings: SearchSettings,
+        cohort: Cohort,
+        whole: Split,
+        sub: Split,
+        command: str,
+        executor: Executor,
     ):
         self.settings, self.cohort, self.whole, self.sub = settings, cohort, whole, sub
-        self.command, self.folder = command, settings.output_dir
+        self.command, self.executor, self.folder = command, executor, settings.output_dir
         self.numbers = range(1, settings.repeats + 1)
         self.outcomes: dict[int, SearchOutcome] = {}
         self.faults: dict[int, str] = {}
@@ -72,7 +80,9 @@ class RepeatedSearch:
             self.subjects = prepare(
                 self.cohort, first.cache, self.whole, self.sub, self.settings.search.objectives
             )
-            write_search_record(self.settings, self.cohort, self.whole, self.sub, self.subjects)
+            write_search_record(
+                self.settings, self.cohort, self.whole, self.sub, self.subjects, self.executor
+            )
 
     def _search(
         self,
@@ -88,7 +98,8 @@ class RepeatedSearch:
             repeats=1,
         )
         command = commands.repeat_command(folder)
-        return SearchRun(settings, self.cohort, self.whole, self.sub, command, subjects, place)
+        cohort, splits = self.cohort, (self.whole, self.sub)
+        return SearchRun(settings, cohort, *splits, command, self.executor, subjects, place)
 
     def _seed(self, number: int) -> int:
         return repeat_seed(self.settings.search.seed, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -22,7 +23,9 @@ from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.objectives import COSTS
+from robmednas_tf.search.candidates import train_anew
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.executor import Executor, Job, WorkerLostError, run_one
 from robmednas_tf.search.failures import InfeasibleTrialError, reason_of_deaths
 from robmednas_tf.search.front import values_of
 from robmednas_tf.search.hypermodel import UNetHyperModel
@@ -57,6 +60,7 @@ def final_model(
     origin: Mapping[str, Any],
     preprocessing: Preprocessing,
     max_attempts: int,
+    executor: Executor,
 ) -> FinalModel:
     """Returns the model a search ends with; trains and exports it unless that is done.
 
@@ -70,6 +74,7 @@ def final_model(
         preprocessing: How its volumes were prepared.
         max_attempts: How many times the process may end during the training from scratch before
             that has failed.
+        executor: Where it is trained.
     """
     training = asdict(hypermodel.training) if hypermodel else None
     recipe = {**origin, "architecture": architecture.to_dict(), "training": training}
@@ -86,8 +91,12 @@ def final_model(
         checkpoint = folder / f"checkpoint-{_digest(recipe)}.npz"
         try:
             with _counted_on_disk(checkpoint, max_attempts):
-                model, history = _train(architecture, hypermodel, checkpoint)
-        except (FloatingPointError, InfeasibleTrialError) as error:
+                line = StepLine("Training the winner anew", hypermodel.training.epochs)
+                model, history = _train(
+                    executor, hypermodel, architecture, max_attempts, checkpoint, line
+                )
+                line.close()
+        except (FloatingPointError, InfeasibleTrialError, WorkerLostError) as error:
             note = f"The winner's training from scratch failed, so the trial's is kept: {error}"
             print(f"Note: {note}", flush=True)
     if history is None:
@@ -114,9 +123,8 @@ def trial_model(tuner: SearchTuner, trial: TrialRecord) -> keras.Model:
         print(f"Training trial {trial.trial_id} as before: its weights were not kept.", flush=True)
     # The trial's seed gives them again.
     architecture = Architecture.from_dict(trial.details["architecture"])
-    model = tuner.hypermodel.build_architecture(architecture)
-    tuner.hypermodel.train(model, architecture)
-    return model
+    attempts = tuner.oracle.max_attempts
+    return _train(tuner.executor, tuner.hypermodel, architecture, attempts)[0]
 
 
 def tell_result(
@@ -143,14 +151,22 @@ def tell_result(
 
 
 def _train(
-    architecture: Architecture, hypermodel: UNetHyperModel, checkpoint: Path
+    executor: Executor,
+    hypermodel: UNetHyperModel,
+    architecture: Architecture,
+    max_attempts: int,
+    checkpoint: Path | None = None,
+    line: StepLine | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    keras.backend.clear_session()
+    def told(_: str, epoch: int, val_loss: float) -> None:
+        if line is not None:
+            line.step(f"validation loss {val_loss:.5f}", epoch)
+
+    work = functools.partial(train_anew, hypermodel, architecture, checkpoint)
+    weights, history = run_one(executor, Job("final training", work), told, max_attempts)
     model = hypermodel.build_architecture(architecture)
-    line = StepLine("Training the winner anew", hypermodel.training.epochs)
-    result = hypermodel.train(model, architecture, [_EpochStep(line)], checkpoint)
-    line.close()
-    return model, result.history
+    model.set_weights(weights)
+    return model, history
 
 
 def _warn_of_damage(path: Path, error: Exception) -> None:
@@ -198,12 +214,3 @@ def _read_made(folder: Path) -> dict[str, Any]:
 
 def _digest(recipe: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-
-
-class _EpochStep(keras.callbacks.Callback):
-    def __init__(self, line: StepLine):
-        super().__init__()
-        self._line = line
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._line.step(f"validation loss {logs['val_loss']:.5f}", epoch + 1)

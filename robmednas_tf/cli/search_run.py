@@ -31,6 +31,7 @@ from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.pareto_csv import write_pareto_csv
 from robmednas_tf.report.trials_csv import write_trials_csv
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.executor import Executor
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.front import candidates, front_of
 from robmednas_tf.search.hypermodel import SearchData, UNetHyperModel
@@ -52,6 +53,7 @@ class SearchRun:
         whole: The cohort's split; only its test subjects are used here, to score the winner.
         sub: The search's sub-dataset, drawn from `whole`'s training subjects.
         command: The command line that repeats the run.
+        executor: Where networks are trained.
         subjects: The subjects, prepared, where several searches share them.
         place: Which of these searches it is.
     """
@@ -63,11 +65,13 @@ class SearchRun:
         whole: Split,
         sub: Split,
         command: str,
+        executor: Executor,
         subjects: PreparedCohort | None = None,
         place: RepeatPlace | None = None,
     ):
         self.settings, self.cohort, self.whole, self.sub = settings, cohort, whole, sub
-        self.command, self.place, self._shared = command, place, subjects
+        self.command, self.executor = command, executor
+        self.place, self._shared = place, subjects
         self.folder = settings.output_dir
         self.fault: str | None = None
         self.confirmation: Confirmation | None = None
@@ -82,7 +86,9 @@ class SearchRun:
             )
             # Removed first: while the search goes on, no note may say that it has ended.
             (self.folder / OUTCOME_FILE).unlink(missing_ok=True)
-            write_search_record(self.limited, self.cohort, self.whole, self.sub, self.subjects)
+            write_search_record(
+                self.limited, self.cohort, self.whole, self.sub, self.subjects, self.executor
+            )
         try:
             self._search()
             self.confirmation = self._confirm()
@@ -97,6 +103,9 @@ class SearchRun:
                 self._finish()
         except InfeasibleTrialError as error:
             self.fault = f"{error}. What is done stays."
+        except keras_tuner.errors.FatalRuntimeError as error:
+            # Of the workers that were to train the winner.
+            self.fault = str(error)
 
     @property
     def recipe(self) -> dict:
@@ -112,7 +121,8 @@ class SearchRun:
     def cache(self) -> SliceCache:
         """The prepared slices."""
         data = self.settings.data
-        return SliceCache(data.cache_dir, data.image_size, data.slices_per_subject)
+        # Workers may be elsewhere in the file system.
+        return SliceCache(data.cache_dir.resolve(), data.image_size, data.slices_per_subject)
 
     @cached_property
     def oracle(self) -> RecordedOracle:
@@ -157,6 +167,7 @@ class SearchRun:
             self.direction,
             self.oracle.records(),
             place=self.place,
+            num_workers=self.executor.num_workers,
         )
         progress.search_started(self.folder)
         write_trials = partial(write_trials_csv, self.folder / "trials.csv")
@@ -182,6 +193,7 @@ class SearchRun:
             self.oracle.records(),
             self.tuner.hypermodel,
             self._identity(),
+            self.executor,
         )
 
     def _hypermodel(self, training: TrainingConfig, data: SearchData) -> UNetHyperModel:
@@ -219,6 +231,7 @@ class SearchRun:
             },
             self.settings.data.preprocessing,
             self.settings.search.max_attempts,
+            self.executor,
         )
         if self.settings.onnx and not (self.folder / "best_model" / ONNX_FILE).is_file():
             words = mr_in_words(self.settings.data.preprocessing)

@@ -14,12 +14,14 @@ import numpy as np
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.files import replaced_atomically
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.executor import Tell
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.scoring import Outcome, Rungs
 from robmednas_tf.search.tensorboard import write_outcome, write_stopped
 from robmednas_tf.search.trials import checkpoint_path, weights_path
 from robmednas_tf.training.checkpoints import read_history
 from robmednas_tf.training.scalars import EpochScalars
+from robmednas_tf.training.unet import TrainableUNet
 
 
 class Watcher(Protocol):
@@ -38,6 +40,25 @@ class Watcher(Protocol):
             epoch: Epochs trained so far, a rung.
             metrics: Those that the candidate would end with here.
         """
+
+
+@dataclass(frozen=True)
+class DistantWatcher:
+    """The watcher of a job, whose giver may be in another process.
+
+    Attributes:
+        tell: Takes the name of a watcher's method and its arguments there; returns the answer.
+    """
+
+    tell: Tell
+
+    def epoch_ended(self, epoch: int, val_loss: float) -> None:
+        """Tells of an epoch."""
+        self.tell("epoch_ended", epoch, val_loss)
+
+    def rung_reached(self, epoch: int, metrics: dict[str, float]) -> bool:
+        """Asks whether the candidate goes on."""
+        return self.tell("rung_reached", epoch, metrics)
 
 
 @dataclass(frozen=True)
@@ -96,9 +117,7 @@ class CandidateRunner:
             FloatingPointError: If the loss becomes NaN or infinite.
             OSError: If files cannot be written.
         """
-        keras.backend.clear_session()
-        gc.collect()
-        model = self.hypermodel.build_architecture(architecture)
+        model = _built(self.hypermodel, architecture)
         checkpoint = checkpoint_path(self.folder, trial_id)
         scalars = EpochScalars(self.folder / "tensorboard" / trial_id, read_history(checkpoint))
         outcome = self.hypermodel.train_and_score(
@@ -123,6 +142,72 @@ class CandidateRunner:
     def _panel(self, outcome: Outcome) -> Panel:
         subject = self.hypermodel.data.test[0]
         return outcome.inference.panel(subject, subject.num_slices // 2)
+
+
+def run_candidate(
+    runner: CandidateRunner,
+    trial_id: str,
+    values: Mapping[str, Any],
+    architecture: Architecture,
+    rungs: Sequence[int],
+    tell: Tell,
+) -> CandidateResult:
+    """Does a candidate's work as a job; see `CandidateRunner.run`."""
+    return runner.run(trial_id, values, architecture, DistantWatcher(tell), rungs)
+
+
+def train_again(
+    hypermodel: UNetHyperModel, architecture: Architecture, checkpoint: Path, tell: Tell
+) -> dict[str, float]:
+    """Trains and scores a candidate that has had its trial.
+
+    Args:
+        hypermodel: The search's, with another seed.
+        architecture: The candidate's.
+        checkpoint: Where the training's state is kept; one that was stopped goes on from there.
+        tell: Takes word of each epoch, as `DistantWatcher` does.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        InfeasibleTrialError, FloatingPointError, OSError: As `CandidateRunner.run`.
+    """
+    model = _built(hypermodel, architecture)
+    callbacks = [_EpochEnd(DistantWatcher(tell))]
+    return hypermodel.train_and_score(model, architecture, callbacks, checkpoint).metrics
+
+
+def train_anew(
+    hypermodel: UNetHyperModel,
+    architecture: Architecture,
+    checkpoint: Path | None,
+    tell: Tell,
+) -> tuple[list[np.ndarray], dict[str, list[float]]]:
+    """Trains a network of an architecture, for what follows a search.
+
+    Args:
+        hypermodel: Has the subjects and says how it is trained.
+        architecture: The network's.
+        checkpoint: As in `train_again`; None keeps no state.
+        tell: Takes word of each epoch, as `DistantWatcher` does.
+
+    Returns:
+        The best epoch's weights, and each logged quantity's value an epoch.
+
+    Raises:
+        InfeasibleTrialError, FloatingPointError, OSError: As `CandidateRunner.run`.
+    """
+    model = _built(hypermodel, architecture)
+    result = hypermodel.train(model, architecture, [_EpochEnd(DistantWatcher(tell))], checkpoint)
+    return model.get_weights(), result.history
+
+
+def _built(hypermodel: UNetHyperModel, architecture: Architecture) -> TrainableUNet:
+    # The process may have trained others before.
+    keras.backend.clear_session()
+    gc.collect()
+    return hypermodel.build_architecture(architecture)
 
 
 class _EpochEnd(keras.callbacks.Callback):

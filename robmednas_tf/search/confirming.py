@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-import gc
-import hashlib
-import itertools
+import functools
 import math
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import keras
 import keras_tuner
 
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.candidates import train_again
 from robmednas_tf.search.confirmation import Candidate, Confirmation
+from robmednas_tf.search.executor import (
+    Executor,
+    Job,
+    LocalExecutor,
+    Outcome,
+    WorkerLostError,
+    run_jobs,
+)
 from robmednas_tf.search.failures import MAX_ATTEMPTS, reason_of, reason_of_deaths
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.identity import as_json
 from robmednas_tf.search.repeats import RepeatRecord, checkpoint_path, read_repeat, write_repeat
+from robmednas_tf.search.reseeding import repeat_seeds, reseeded
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
 from robmednas_tf.search.tuner import RunFolderError
 
@@ -38,6 +46,9 @@ class ConfirmationProgress(Protocol):
 
     def repeat_ended(self, record: RepeatRecord) -> None:
         """A repeat has its score, or has failed."""
+
+    def repeat_lost(self, record: RepeatRecord) -> None:
+        """The process that trained a repeat has ended; the repeat's turn comes again."""
 
     def ended(self) -> None:
         """All repeats are over."""
@@ -57,6 +68,7 @@ class Confirmer:
         origin: What scores follow from besides architecture, seed and training, ready for JSON.
         progress: Told of each step.
         max_attempts: How many times the process may end during a repeat before that has failed.
+        executor: Where they are trained; by default in this process, one after the other.
     """
 
     folder: Path
@@ -65,6 +77,7 @@ class Confirmer:
     origin: Mapping[str, Any]
     progress: ConfirmationProgress
     max_attempts: int = MAX_ATTEMPTS
+    executor: Executor = field(default_factory=LocalExecutor)
 
     def confirm(self, trials: Sequence[TrialRecord], num_repeats: int) -> Confirmation:
         """Brings every repeat to its end that is not there yet.
@@ -87,12 +100,17 @@ class Confirmer:
         if num_open:
             num_all = num_repeats * len(trials)
             self.progress.begun(num_all, num_all - num_open)
-        for repeats in found.values():
-            repeats[:] = [each if each.is_over else self._end(each) for each in repeats]
-        if num_open:
+            ended = self._end(each for repeats in found.values() for each in repeats)
+            for repeats in found.values():
+                repeats[:] = [ended.get(_name(each), each) for each in repeats]
             self.progress.ended()
         direction = self.objective.direction
         return Confirmation([Candidate(one, found[one.trial_id], direction) for one in trials])
+
+    def _end(self, records: Iterable[RepeatRecord]) -> dict[str, RepeatRecord]:
+        work = _Repeats(self, [record for record in records if not record.is_over])
+        run_jobs(self.executor, work)
+        return work.over
 
     def _seeds(self, trial: TrialRecord, num_repeats: int) -> list[int]:
         return repeat_seeds(self.hypermodel, _architecture(trial.details), num_repeats)
@@ -116,89 +134,96 @@ class Confirmer:
     def _drop_checkpoint(self, record: RepeatRecord) -> None:
         checkpoint_path(self.folder, record.trial_id, record.repeat).unlink(missing_ok=True)
 
-    def _end(self, record: RepeatRecord) -> RepeatRecord:
-        try:
-            ended = self._attempt(record)
-            write_repeat(self.folder, ended)
-        except (KeyboardInterrupt, OSError) as error:
-            # Whoever ended the process, it was not the candidate, which gets the attempt back.
-            with contextlib.suppress(OSError):
-                write_repeat(self.folder, record)
-            if isinstance(error, OSError):
-                raise RunFolderError.of(self.folder, error) from error
-            raise
-        self._drop_checkpoint(ended)
-        self.progress.repeat_ended(ended)
-        return ended
 
-    def _attempt(self, record: RepeatRecord) -> RepeatRecord:
-        if record.attempts >= self.max_attempts:
-            checkpoint = checkpoint_path(self.folder, record.trial_id, record.repeat)
+class _Repeats:
+    """Brings repeats to their ends; nobody else writes their records."""
+
+    def __init__(self, confirmer: Confirmer, records: Iterable[RepeatRecord]):
+        self.over: dict[str, RepeatRecord] = {}
+        self._confirmer = confirmer
+        self._waiting = collections.deque(records)
+        self._running: dict[str, RepeatRecord] = {}
+        self._started: dict[str, float] = {}
+
+    def next_job(self) -> Job | None:
+        while self._waiting:
+            record = self._waiting.popleft()
+            if record.attempts < self._confirmer.max_attempts:
+                return self._begin(record)
+            checkpoint = checkpoint_path(self._confirmer.folder, record.trial_id, record.repeat)
             message = reason_of_deaths(record.attempts, "this training", checkpoint)
-            return replace(record, status=FAILED, message=message)
-        record = replace(record, attempts=record.attempts + 1)
-        # On disk before it starts, or a training that ends its process would do so for ever.
-        write_repeat(self.folder, record)
-        started = time.monotonic()
-        keras.backend.clear_session()
-        gc.collect()
+            self._end(replace(record, status=FAILED, message=message))
+        return None
+
+    def told(self, name: str, what: str, *arguments: Any) -> None:
+        # A repeat's work tells of epochs alone.
+        getattr(self._confirmer.progress, what)(self._running[name], *arguments)
+
+    def ended(self, name: str, outcome: Outcome) -> None:
+        record = self._running[name]
+        if isinstance(outcome.error, WorkerLostError):
+            self._waiting.appendleft(self._running.pop(name))
+            if record.attempts < self._confirmer.max_attempts:
+                self._confirmer.progress.repeat_lost(record)
+            return
+        seconds = round(time.monotonic() - self._started[name], 3)
+        # Its attempt is given back where the disk is at fault, and so it still runs until then.
+        with self._writing():
+            record = replace(self._judged(record, outcome), seconds=seconds)
+            self._end(record)
+        del self._running[name]
+
+    def interrupted(self) -> None:
+        # Whoever ended the process, it was not the candidates, which get their attempts back.
+        for record in self._running.values():
+            with contextlib.suppress(OSError):
+                self._write(replace(record, attempts=record.attempts - 1))
+
+    def _begin(self, record: RepeatRecord) -> Job:
+        name, record = _name(record), replace(record, attempts=record.attempts + 1)
+        self._running[name] = record
+        with self._writing():
+            # On disk before it starts, or a training that ends its process would do so for ever.
+            self._write(record)
+        self._started[name] = time.monotonic()
+        confirmer = self._confirmer
+        work = functools.partial(
+            train_again,
+            reseeded(confirmer.hypermodel, record.recipe["seed"]),
+            _architecture(record.recipe),
+            checkpoint_path(confirmer.folder, record.trial_id, record.repeat),
+        )
+        return Job(name, work)
+
+    def _judged(self, record: RepeatRecord, outcome: Outcome) -> RepeatRecord:
         try:
-            ended = _scored(record, self._metrics(record), self.objective.name)
+            return _scored(record, outcome.value(), self._confirmer.objective.name)
         except (OSError, keras_tuner.errors.FatalError):
             raise
         # Whatever else, the candidate has failed, as in a trial: the other ones have not.
         except Exception:
             text = traceback.format_exc()
-            ended = replace(record, status=FAILED, message=reason_of(text), traceback=text)
-        return replace(ended, seconds=round(time.monotonic() - started, 3))
+            return replace(record, status=FAILED, message=reason_of(text), traceback=text)
 
-    def _metrics(self, record: RepeatRecord) -> dict[str, float]:
-        architecture = _architecture(record.recipe)
-        hypermodel = reseeded(self.hypermodel, record.recipe["seed"])
-        report = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: self.progress.epoch_ended(
-                record, epoch + 1, logs["val_loss"]
-            )
-        )
-        return hypermodel.train_and_score(
-            hypermodel.build_architecture(architecture),
-            architecture,
-            [report],
-            checkpoint_path(self.folder, record.trial_id, record.repeat),
-        ).metrics
+    def _end(self, record: RepeatRecord) -> None:
+        self._write(record)
+        self.over[_name(record)] = record
+        self._confirmer._drop_checkpoint(record)
+        self._confirmer.progress.repeat_ended(record)
 
+    def _write(self, record: RepeatRecord) -> None:
+        write_repeat(self._confirmer.folder, record)
 
-def repeat_seeds(
-    hypermodel: UNetHyperModel, architecture: Architecture, num_repeats: int
-) -> list[int]:
-    """Returns seeds for `reseeded`: with no two of them, nor with the trial's, are weights equal.
-
-    They follow from the search's seed, the architecture and the repeat's number; more repeats
-    leave the first ones' seeds as they are.
-    """
-    drawn, found = {hypermodel.seed_of(architecture)}, []
-    for number in itertools.count(1):
-        text = f"{hypermodel.seed} {architecture.to_json()} repeat {number}"
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-        effective = reseeded(hypermodel, seed).seed_of(architecture)
-        if effective not in drawn:
-            drawn.add(effective)
-            found.append(seed)
-        if len(found) == num_repeats:
-            break
-    return found
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFolderError.of(self._confirmer.folder, error) from error
 
 
-def reseeded(hypermodel: UNetHyperModel, seed: int) -> UNetHyperModel:
-    """Returns a hypermodel that is the same but for its seed."""
-    return UNetHyperModel(
-        hypermodel.space,
-        hypermodel.data,
-        hypermodel.training,
-        hypermodel.epsilon,
-        seed,
-        hypermodel.max_memory_gb,
-    )
+def _name(record: RepeatRecord) -> str:
+    return f"{record.trial_id}-{record.repeat}"
 
 
 def _architecture(details: Mapping[str, Any]) -> Architecture:

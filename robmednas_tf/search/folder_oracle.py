@@ -226,7 +226,8 @@ def _refuse_workers() -> None:
     if os.environ.get("KERASTUNER_ORACLE_IP"):
         raise keras_tuner.errors.FatalValueError(
             "KERASTUNER_ORACLE_IP is set, but this search does not run as KerasTuner's chief and "
-            "workers: a worker that dies leaves the others waiting for ever. Unset it."
+            "workers: a worker that dies leaves the others waiting for ever. Unset it; "
+            "--executor=ray trains on several machines."
         )
 
 

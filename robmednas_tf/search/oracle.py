@@ -195,6 +195,19 @@ class RecordedOracle(FolderOracle):
         self._let_go(trial_id)
 
     @locked
+    def lose(self, trial_id: str) -> bool:
+        """Lets go of a trial whose process has ended, and fails it if that was once too often.
+
+        Returns:
+            Whether `create_trial` gives it again.
+
+        Raises:
+            keras_tuner.errors.FatalRuntimeError: If trials fail for a fault of the set-up.
+        """
+        self._let_go(trial_id)
+        return self._goes_on(self.ledger[trial_id])
+
+    @locked
     def annotate(self, trial_id: str, details: dict[str, Any]) -> None:
         """Merges `details`, ready for JSON, into a trial's record."""
         self.ledger.change(trial_id, details={**self.ledger[trial_id].details, **details})
@@ -204,11 +217,15 @@ class RecordedOracle(FolderOracle):
         for record in self.ledger.records:
             if record.status != RUNNING or record.trial_id in ongoing:
                 continue
-            deaths = record.attempts - record.retries
-            if deaths < self.max_attempts:
+            if self._goes_on(record):
                 return record
-            self._give_up(record, deaths)
         return None
+
+    def _goes_on(self, record: TrialRecord) -> bool:
+        deaths = record.attempts - record.retries
+        if deaths >= self.max_attempts:
+            self._give_up(record, deaths)
+        return deaths < self.max_attempts
 
     def _new(self) -> TrialRecord | None:
         number = self.ledger.next_number

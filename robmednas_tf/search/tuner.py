@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.src import config as kt_config
 
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.files import remedy_of
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost
-from robmednas_tf.search.candidates import CandidateRunner
+from robmednas_tf.search.candidates import CandidateRunner, run_candidate
+from robmednas_tf.search.executor import (
+    Executor,
+    Job,
+    LocalExecutor,
+    Outcome,
+    WorkerLostError,
+    run_jobs,
+)
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
@@ -29,6 +40,7 @@ from robmednas_tf.search.trials import (
     trial_folder,
     weights_path,
 )
+from robmednas_tf.search.watching import SearchProgress, TrialWatcher
 
 # KerasTuner prints each failed candidate's traceback; the trial's file keeps it instead.
 kt_config.DEBUG = False
@@ -56,41 +68,12 @@ def require_details(details: Mapping[str, Any]) -> None:
             raise TypeError(f"its {name} cannot be {details[name]!r}.")
 
 
-class SearchProgress(Protocol):
-    """What a tuner tells of its work while it goes on."""
-
-    def trial_started(self, record: TrialRecord) -> None:
-        """A candidate is about to be built."""
-
-    def epoch_ended(self, record: TrialRecord, epoch: int, val_loss: float) -> None:
-        """One epoch of a candidate's training is over, `epoch` counted from 1."""
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        """A candidate has its score, or has failed."""
-
-
-@dataclass(frozen=True)
-class TrialWatcher:
-    """Answers for the search where a trial's work asks."""
-
-    oracle: RecordedOracle
-    progress: SearchProgress
-    record: TrialRecord
-
-    def epoch_ended(self, epoch: int, val_loss: float) -> None:
-        """Tells of an epoch."""
-        self.progress.epoch_ended(self.record, epoch, val_loss)
-
-    def rung_reached(self, epoch: int, metrics: dict[str, float]) -> bool:
-        """Records the metrics at a rung and says whether the trial goes on."""
-        return self.oracle.rung_reached(self.record.trial_id, epoch, metrics)
-
-
 class SearchTuner(keras_tuner.Tuner):
-    """Trains and scores candidates, one after the other, in the run's folder.
+    """Trains and scores candidates in the run's folder, as many at once as there are workers.
 
     A candidate whose process was killed goes on from its last epoch, with the same result.
-    Trials on disk are the one source of truth: this tuner has no state of its own to save.
+    Trials on disk are the one source of truth: this tuner has no state of its own to save, and
+    it alone writes them, whoever trains the candidates.
 
     Args:
         oracle: Proposes the candidates and records them.
@@ -100,6 +83,7 @@ class SearchTuner(keras_tuner.Tuner):
         progress: Told of each step.
         draw: Lays a panel out as a uint8 picture `(height, width, 3)` for TensorBoard.
         after_trial: Called with all records when a trial has ended.
+        executor: Where candidates are trained; by default in this process, one after the other.
     """
 
     def __init__(
@@ -111,8 +95,11 @@ class SearchTuner(keras_tuner.Tuner):
         progress: SearchProgress,
         draw: Callable[[Panel], np.ndarray],
         after_trial: Callable[[list[TrialRecord]], None],
+        executor: Executor | None = None,
     ):
         self.folder, self.keep_models = folder, keep_models
+        self.executor = executor or LocalExecutor()
+        self._starts = itertools.count()
         self.progress, self._after_trial = progress, after_trial
         self._runner = CandidateRunner(folder, hypermodel, draw)
         super().__init__(oracle, hypermodel, directory=str(folder.parent), project_name=folder.name)
@@ -134,7 +121,7 @@ class SearchTuner(keras_tuner.Tuner):
         """Returns the trial's folder."""
         return str(trial_folder(self.folder, trial_id))
 
-    def search(self, *args, **kwargs) -> None:
+    def search(self, *args: Any, **kwargs: Any) -> None:
         """Runs trials until the budget is used.
 
         Neither an interruption nor a disk that is full costs a trial an attempt.
@@ -142,14 +129,10 @@ class SearchTuner(keras_tuner.Tuner):
         Raises:
             RunFolderError: If files cannot be written.
         """
-        try:
-            super().search(*args, **kwargs)
-        except (KeyboardInterrupt, OSError) as error:
-            for trial in list(self.oracle.ongoing_trials.values()):
-                self.oracle.release(trial.trial_id)
-            if isinstance(error, OSError) and not isinstance(error, RunFolderError):
-                raise RunFolderError.of(self.folder, error) from error
-            raise
+        with self._writing():
+            self.on_search_begin()
+            run_jobs(self.executor, self)
+            self.on_search_end()
 
     def on_search_begin(self) -> None:
         """Declares the HParams page's columns."""
@@ -157,30 +140,62 @@ class SearchTuner(keras_tuner.Tuner):
             self.folder / "tensorboard", self.oracle.get_space(), self.oracle.objective.name
         )
 
-    def run_trial(self, trial: keras_tuner.engine.trial.Trial, *args, **kwargs) -> dict[str, float]:
-        """Trains and scores one candidate and returns its metrics."""
-        record = self.oracle.record(trial.trial_id)
-        self.progress.trial_started(record)
-        return self._run(trial, record)
+    def next_job(self) -> Job | None:
+        """Begins the next trial, unless the budget is used or the space holds no more."""
+        # KerasTuner's oracles give a tuner no second trial before its first has ended.
+        trial = self.oracle.create_trial(f"{self.tuner_id}-{next(self._starts)}")
+        if trial.status == TrialStatus.STOPPED:
+            return None
+        self.progress.trial_started(self.oracle.record(trial.trial_id))
+        architecture = architecture_of(trial.hyperparameters)
+        self._describe(trial.trial_id, architecture)
+        values, pruner = dict(trial.hyperparameters.values), self.oracle.pruner
+        rungs = () if pruner is None else pruner.rungs_of(int(trial.trial_id))
+        work = functools.partial(
+            run_candidate, self._runner, trial.trial_id, values, architecture, rungs
+        )
+        return Job(trial.trial_id, work)
 
-    def _run_and_update_trial(self, *args, **kwargs) -> None:
-        try:
+    def told(self, name: str, what: str, *arguments: Any) -> Any:
+        """Answers what a trial's work tells or asks, as its watcher."""
+        watcher = TrialWatcher(self.oracle, self.progress, self.oracle.record(name))
+        with self._writing():
+            return getattr(watcher, what)(*arguments)
+
+    def ended(self, name: str, outcome: Outcome) -> None:
+        """Ends a trial as KerasTuner's own loop does, or has it tried again."""
+        if isinstance(outcome.error, WorkerLostError):
+            self._lost(name)
+            return
+        trial = self.oracle.trials[name]
+        self._try_run_and_update_trial(trial, outcome)
+        self.on_trial_end(trial)
+
+    def interrupted(self) -> None:
+        """Gives the attempts of the trials that run back."""
+        for trial in list(self.oracle.ongoing_trials.values()):
+            self.oracle.release(trial.trial_id)
+
+    def run_trial(
+        self, trial: keras_tuner.engine.trial.Trial, outcome: Outcome, *args: Any, **kwargs: Any
+    ) -> dict[str, float]:
+        """Returns the metrics of a trial whose work is done, or raises what ended it."""
+        result = outcome.value()
+        self.oracle.annotate(trial.trial_id, result.details)
+        return result.metrics
+
+    def _run_and_update_trial(self, *args: Any, **kwargs: Any) -> None:
+        # KerasTuner would fail the candidate; the disk is at fault, and its turn comes again.
+        with self._writing():
             super()._run_and_update_trial(*args, **kwargs)
-        except OSError as error:
-            # KerasTuner would fail the candidate; the disk is at fault, and its turn comes again.
-            raise RunFolderError.of(self.folder, error) from error
 
     def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records the trial, drops the weights that are no longer among the best."""
         try:
             self.oracle.end_trial(trial)
         finally:
-            # Also where this was the failure that ends the search. Another attempt begins anew.
-            checkpoint_path(self.folder, trial.trial_id).unlink(missing_ok=True)
-            self._drop_weights()
-            self._write_rungs(trial.trial_id)
-            self._after_trial(self.oracle.records())
-            self.progress.trial_ended(self.oracle.record(trial.trial_id))
+            # Also where this was the failure that ends the search.
+            self._tidy(trial.trial_id)
 
     def load_model(self, trial: keras_tuner.engine.trial.Trial) -> keras.Model:
         """Rebuilds a trial's network with the weights it was scored with.
@@ -203,19 +218,32 @@ class SearchTuner(keras_tuner.Tuner):
         """Returns where a trial's weights are while they are kept."""
         return weights_path(self.folder, trial_id)
 
-    def _run(self, trial: keras_tuner.engine.trial.Trial, record: TrialRecord) -> dict[str, float]:
-        architecture = architecture_of(trial.hyperparameters)
-        self._describe(trial.trial_id, architecture)
-        pruner = self.oracle.pruner
-        result = self._runner.run(
-            trial.trial_id,
-            trial.hyperparameters.values,
-            architecture,
-            TrialWatcher(self.oracle, self.progress, record),
-            () if pruner is None else pruner.rungs_of(record.number),
-        )
-        self.oracle.annotate(trial.trial_id, result.details)
-        return result.metrics
+    def _lost(self, trial_id: str) -> None:
+        again = False
+        try:
+            again = self.oracle.lose(trial_id)
+        finally:
+            if not again:
+                self._tidy(trial_id)
+        if again:
+            self.progress.trial_lost(self.oracle.record(trial_id))
+
+    def _tidy(self, trial_id: str) -> None:
+        # Another attempt begins anew.
+        checkpoint_path(self.folder, trial_id).unlink(missing_ok=True)
+        self._drop_weights()
+        self._write_rungs(trial_id)
+        self._after_trial(self.oracle.records())
+        self.progress.trial_ended(self.oracle.record(trial_id))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except RunFolderError:
+            raise
+        except OSError as error:
+            raise RunFolderError.of(self.folder, error) from error
 
     def _describe(self, trial_id: str, architecture: Architecture) -> None:
         cost = estimate_cost(architecture, self.hypermodel.data.input_shape)

@@ -9,12 +9,16 @@ import keras_tuner
 import pytest
 
 from robmednas_tf.models.architecture import Architecture, Block
-from robmednas_tf.search.confirming import Confirmer, repeat_seeds, reseeded
+from robmednas_tf.search.confirming import Confirmer
+from robmednas_tf.search.executor import Outcome, WorkerLostError
 from robmednas_tf.search.failures import MAX_ATTEMPTS, InfeasibleTrialError
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.repeats import checkpoint_path, read_repeat, repeat_path
+from robmednas_tf.search.reseeding import repeat_seeds, reseeded
 from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord, id_of
 from robmednas_tf.search.tuner import RunFolderError
+
+from .executors import ScriptedExecutor
 
 ARCHITECTURES = [Architecture((Block("1000", 8),), (Block(last, 8),)) for last in ("1000", "0001")]
 TRIALS = [
@@ -45,13 +49,18 @@ class Progress:
     def repeat_ended(self, record):
         self.told.append(f"{record.trial_id}-{record.repeat}")
 
+    def repeat_lost(self, record):
+        self.told.append(("lost", record.attempts))
+
     def ended(self):
         self.told.append("ended")
 
 
-def confirmer(hypermodel, folder, **origin):
+def confirmer(hypermodel, folder, executor=None, **origin):
     objective = keras_tuner.Objective("adversarial_dice", "max")
-    return Confirmer(folder, hypermodel, objective, {"epsilon": 0.2, **origin}, Progress())
+    origin = {"epsilon": 0.2, **origin}
+    where = {} if executor is None else {"executor": executor}
+    return Confirmer(folder, hypermodel, objective, origin, Progress(), **where)
 
 
 @pytest.fixture
@@ -243,3 +252,37 @@ def test_a_repeat_that_was_killed_goes_on_from_its_last_epoch(hypermodel, tmp_pa
     assert not checkpoint_path(folder, "0000", 1).exists()
     recipe = found.repeats[0].recipe
     assert read_repeat(folder, "0000", 1, recipe) == found.repeats[0]
+
+
+def test_repeats_run_at_once_and_a_lost_worker_costs_an_attempt(hypermodel, tmp_path, trained):
+    confirmer(hypermodel, tmp_path / "local").confirm(TRIALS, 2)
+    lost = Outcome(error=WorkerLostError("The worker died."))
+    deaths = {"0000-1": 2, "0001-2": MAX_ATTEMPTS}
+    executor = ScriptedExecutor(
+        lambda name, attempt: lost if attempt <= deaths.get(name, 0) else None
+    )
+    workers = confirmer(hypermodel, tmp_path / "workers", executor)
+    first, second = workers.confirm(TRIALS, 2).candidates
+    assert executor.log[:2] == [("begun", "0000-1"), ("begun", "0000-2")]
+    assert [(each.status, each.attempts) for each in first.repeats + second.repeats] == [
+        *((COMPLETED, 3), (COMPLETED, 1), (COMPLETED, 1)),
+        (FAILED, MAX_ATTEMPTS),
+    ]
+    assert "the process ended 3 times" in second.repeats[1].message
+    told = [each for each in workers.progress.told if "lost" in each]
+    assert told == 2 * [("lost", 1), ("lost", 2)]
+    # But for the seconds they took, the records are those of a confirmation in one process.
+    for name in ("0000-2.json", "0001-1.json"):
+        here, there = (json.loads(records(tmp_path / each)[name]) for each in ("local", "workers"))
+        assert {**here, "seconds": 0} == {**there, "seconds": 0}
+
+
+def test_an_interruption_gives_every_running_repeat_its_attempt_back(hypermodel, tmp_path, trained):
+    def interrupt(name, attempt):
+        raise KeyboardInterrupt
+
+    executor = ScriptedExecutor(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        confirmer(hypermodel, tmp_path, executor).confirm(TRIALS, 1)
+    assert executor.log[-1] == ("cancelled", "0000-1", "0001-1")
+    assert [json.loads(each)["attempts"] for each in records(tmp_path).values()] == [0, 0]

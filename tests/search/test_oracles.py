@@ -84,6 +84,12 @@ def run(folder, name, score=score_of, overwrite=False, **settings):
     return oracle
 
 
+def end(oracle, trial):
+    oracle.update_trial(trial.trial_id, {"score": score_of(trial.hyperparameters.values)})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+
+
 def trajectory(folder):
     return [
         (each.number, each.values, each.source, each.status, each.score)
@@ -315,6 +321,27 @@ def test_refusal_names_every_difference(tmp_path):
 
 
 @every_oracle
+def test_trials_that_run_are_of_the_budget_and_not_proposed_again(tmp_path, name):
+    oracle = oracle_of(name, max_trials=8, num_startup_trials=4)
+    oracle.open_folder(tmp_path / "run")
+    for _ in range(5):
+        end(oracle, oracle.create_trial("tuner"))
+    running = [oracle.create_trial(tuner) for tuner in ("first", "second")]
+    assert oracle.remaining_trials() == 1
+    assert oracle.create_trial("first") is running[0]
+    assert {each.source for each in oracle.records()[5:]} == {
+        "model" if name == "bayesian" else "random"
+    }
+    running.append(oracle.create_trial("third"))
+    assert len({key_of(trial.hyperparameters.values) for trial in running}) == 3
+    assert oracle.create_trial("fourth").status == "STOPPED"
+    assert oracle.lose(running[1].trial_id)
+    assert oracle.create_trial("fourth").trial_id == running[1].trial_id
+    end(oracle, running[2])
+    assert [each.attempts for each in oracle.records()[5:]] == [1, 2, 1]
+
+
+@every_oracle
 def test_budget_may_grow_and_the_startup_stays(tmp_path, name):
     run(tmp_path / "search", name, max_trials=6)
     oracle = oracle_of(name, 40)
@@ -497,6 +524,25 @@ def test_model_is_a_function_of_its_arguments():
     assert first == tpe_values(space, history, "max", 5, 0, 20)
     assert first != tpe_values(space, history, "max", 5, 0, 20, salt=1)
     assert first != tpe_values(space, history, "max", 5, 1, 20)
+
+
+def test_model_takes_a_running_trial_for_a_bad_one():
+    space, rng = keras_tuner.HyperParameters(), np.random.default_rng(0)
+    for place in range(3):
+        space.Choice(f"p{place}", list(range(4)))
+    drawn = [{f"p{place}": int(rng.integers(4)) for place in range(3)} for _ in range(24)]
+    history = [
+        TrialRecord(id_of(n), n, "COMPLETED", 1, "model", values, float(sum(values.values())))
+        for n, values in enumerate(drawn)
+    ]
+
+    def proposed(records):
+        return [tpe_values(space, records, "max", 4, 0, 25, salt) for salt in range(30)]
+
+    alone = proposed(history)
+    often = max(alone, key=alone.count)
+    running = TrialRecord(id_of(24), 24, "RUNNING", 1, "model", often)
+    assert proposed([*history, running]).count(often) < alone.count(often) / 2
 
 
 def test_model_says_nothing_of_its_own(capfd, recwarn):

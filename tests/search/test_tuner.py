@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from robmednas_tf.cli.search_result import trial_model
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
+from robmednas_tf.search.candidates import CandidateResult
+from robmednas_tf.search.executor import Outcome, WorkerLostError
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import RandomOracle
 from robmednas_tf.search.pruning import Pruner, rungs_in
@@ -27,6 +30,8 @@ from robmednas_tf.search.trials import (
     read_trials,
 )
 from robmednas_tf.search.tuner import RunFolderError, SearchTuner
+
+from .executors import ScriptedExecutor
 
 
 class Progress:
@@ -42,13 +47,24 @@ class Progress:
     def trial_ended(self, record):
         self.told.append(("ended", record.status))
 
+    def trial_lost(self, record):
+        self.told.append(("lost", record.attempts))
+
 
 DICE = keras_tuner.Objective("adversarial_dice", "max")
 # Of networks that have hardly learnt, Dice is the same.
 MAE = keras_tuner.Objective("adversarial_mae", "min")
 
 
-def make_tuner(hypermodel, folder, max_trials=3, keep_models=1, objective=DICE, pruner=None):
+def make_tuner(
+    hypermodel,
+    folder,
+    max_trials=3,
+    keep_models=1,
+    objective=DICE,
+    pruner=None,
+    executor=None,
+):
     space = keras_tuner.HyperParameters()
     declare_space(space, hypermodel.space)
     oracle = RandomOracle(objective, max_trials, space, seed=0, pruner=pruner)
@@ -61,6 +77,7 @@ def make_tuner(hypermodel, folder, max_trials=3, keep_models=1, objective=DICE, 
         Progress(),
         lambda panel: np.zeros((4, 4, 3), np.uint8),
         tables.append,
+        executor,
     )
     tuner.tables = tables
     return tuner
@@ -371,3 +388,92 @@ def test_killed_when_a_rung_is_decided_the_candidate_comes_to_the_same_end(
         assert [rung.num_seen for rung in rungs_in(found)] == [
             rung.num_seen for rung in rungs_in(expected)
         ]
+
+
+LOST = Outcome(error=WorkerLostError("The worker died."))
+
+
+def scored(name):
+    metrics = {"adversarial_dice": 0.5 + int(name) / 100, "val_loss": 0.1}
+    return Outcome(CandidateResult(metrics, {"best_epoch": 1}))
+
+
+def on_disk(folder, trial_id):
+    return json.loads((folder / "trials" / trial_id / "trial.json").read_text())
+
+
+def test_as_many_trials_run_as_there_are_workers_each_another(hypermodel, tmp_path):
+    ongoing = []
+
+    def script(name, attempt):
+        ongoing.append((len(tuner.oracle.ongoing_trials), tuner.oracle.remaining_trials()))
+        return scored(name)
+
+    executor = ScriptedExecutor(script)
+    tuner = make_tuner(hypermodel, tmp_path / "run", executor=executor)
+    tuner.search()
+    # The running ones are part of the budget.
+    assert ongoing == [(2, 1), (2, 0), (1, 0)]
+    records = tuner.oracle.records()
+    assert [(each.status, each.attempts) for each in records] == [(COMPLETED, 1)] * 3
+    assert len({json.dumps(each.values, sort_keys=True) for each in records}) == 3
+    assert [each.score for each in records] == [0.5, 0.51, 0.52]
+
+
+def test_a_lost_worker_costs_an_attempt_that_is_on_disk_before_the_next(hypermodel, tmp_path):
+    folder, attempts = tmp_path / "run", []
+
+    def script(name, attempt):
+        if name == "0000":
+            attempts.append((attempt, on_disk(folder, name)["attempts"]))
+        return LOST if name == "0000" and attempt < 3 else scored(name)
+
+    tuner = make_tuner(hypermodel, folder, executor=ScriptedExecutor(script))
+    tuner.search()
+    assert attempts == [(1, 1), (2, 2), (3, 3)]
+    assert [(each.status, each.attempts) for each in tuner.oracle.records()] == [
+        (COMPLETED, 3),
+        (COMPLETED, 1),
+        (COMPLETED, 1),
+    ]
+    assert [each for each in tuner.progress.told if each[0] == "lost"] == [("lost", 1), ("lost", 2)]
+
+
+def test_a_trial_that_ends_its_worker_every_time_has_failed(hypermodel, tmp_path):
+    folder = tmp_path / "run"
+    executor = ScriptedExecutor(lambda name, attempt: LOST if name == "0000" else scored(name))
+    tuner = make_tuner(hypermodel, folder, max_trials=2, executor=executor)
+    checkpoint_path(folder, "0000").parent.mkdir(parents=True)
+    checkpoint_path(folder, "0000").write_text("state")
+    tuner.search()
+    failed, *others = tuner.oracle.records()
+    assert (failed.status, failed.attempts) == (FAILED, 3)
+    assert "the process ended 3 times" in failed.message
+    assert [each.status for each in others] == [COMPLETED] * 2
+    assert ("ended", FAILED) in tuner.progress.told
+    assert not checkpoint_path(folder, "0000").exists()
+    assert FAILED in [each.status for table in tuner.tables for each in table]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_running_trials_get_their_attempts_back(hypermodel, tmp_path, error):
+    def stop(name, attempt):
+        if isinstance(error, OSError):
+            return Outcome(error=error)
+        raise error
+
+    folder, executor = tmp_path / "run", ScriptedExecutor(stop)
+    with pytest.raises((KeyboardInterrupt, RunFolderError)):
+        make_tuner(hypermodel, folder, executor=executor).search()
+    assert executor.log[-1][0] == "cancelled"
+    assert [on_disk(folder, name)["attempts"] for name in ("0000", "0001")] == [0, 0]
+
+
+def test_a_fault_of_the_setup_stops_the_trials_that_run(hypermodel, tmp_path):
+    executor = ScriptedExecutor(lambda name, attempt: Outcome(error=RuntimeError("no driver")))
+    tuner = make_tuner(hypermodel, tmp_path / "run", executor=executor)
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"same way.*no driver"):
+        tuner.search()
+    assert [each.status for each in tuner.oracle.records()] == [FAILED] * 5 + [RUNNING]
+    assert executor.log[-1] == ("cancelled", "0005")
+    assert tuner.oracle.records()[-1].attempts == 0

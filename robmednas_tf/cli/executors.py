@@ -1,0 +1,72 @@
+"""Opening what trains a search's networks, and what a worker's process does first."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+from robmednas_tf.cli import command
+from robmednas_tf.cli.search_flags import SearchSettings
+from robmednas_tf.search.executor import Executor, LocalExecutor
+
+
+@contextlib.contextmanager
+def opened_executor(settings: SearchSettings) -> Iterator[Executor]:
+    """Yields where networks are trained; what was started for it ends with the block.
+
+    Ends the command with status 2 where a cluster cannot be used or is too small.
+    """
+    config = settings.workers
+    if config is None:
+        command.start_tensorflow(settings.deterministic)
+        yield LocalExecutor()
+        return
+    from robmednas_tf.search.ray_cluster import fitted, opened_cluster
+
+    with contextlib.ExitStack() as stack:
+        with command.refusing_bad_input():
+            stack.enter_context(opened_cluster(config.address))
+            config = fitted(config)
+        # The GPUs of this machine are for the workers.
+        command.start_tensorflow(settings.deterministic, use_gpus=False)
+        from robmednas_tf.search.ray_executor import RayExecutor
+
+        folders = settings.output_dir, settings.data.cache_dir.resolve()
+        prepare = functools.partial(
+            start_worker, settings.deterministic, config.cpus_per_trial, folders
+        )
+        executor = RayExecutor(config, prepare)
+        print(f"Ray trains {executor.num_workers} at a time.", flush=True)
+        yield executor
+
+
+def start_worker(deterministic: bool, num_threads: int, folders: tuple[Path, ...]) -> None:
+    """Starts TensorFlow in a process of its own, as `command.start_tensorflow` does in this one.
+
+    Args:
+        deterministic: As there.
+        num_threads: Threads that an operation, and operations beside each other, may use.
+        folders: Those that it must share with whoever gives it work.
+
+    Raises:
+        ValueError: If a folder is not there.
+    """
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing:
+        raise ValueError(
+            f"Machine {platform.node()!r} does not see folder {str(missing[0])!r}: give an "
+            "--output_dir and a --cache_dir that all machines share under one path."
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Others may have a share of it.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    command.start_tensorflow(deterministic)

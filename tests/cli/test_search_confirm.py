@@ -4,11 +4,11 @@ import io
 from types import SimpleNamespace
 
 import keras_tuner
-import pytest
 
 from robmednas_tf.cli.search_confirm import ConfirmationLine, outcome_line
 from robmednas_tf.cli.search_run import SearchRun
 from robmednas_tf.search.confirmation import Candidate, Confirmation
+from robmednas_tf.search.executor import LocalExecutor
 from robmednas_tf.search.repeats import RepeatRecord
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord, id_of
 
@@ -90,11 +90,12 @@ def test_a_search_that_has_stopped_keeps_no_word_of_an_older_confirmation(tmp_pa
     settings = SimpleNamespace(output_dir=tmp_path, search=search)
     monkeypatch.setattr(SearchRun, "oracle", SimpleNamespace(open_folder=lambda folder: None))
     monkeypatch.setattr(SearchRun, "cache", None)
-    monkeypatch.setattr("robmednas_tf.cli.search_run.prepare", lambda *_: None)
-    for name in ("_write_record", "_finish"):
-        monkeypatch.setattr(SearchRun, name, lambda self: None)
+    monkeypatch.setattr(SearchRun, "limited", None)
+    for name in ("prepare", "write_search_record"):
+        monkeypatch.setattr(f"robmednas_tf.cli.search_run.{name}", lambda *_: None)
+    monkeypatch.setattr(SearchRun, "_finish", lambda self: None)
     monkeypatch.setattr(SearchRun, "_search", stopped)
-    with pytest.raises(SystemExit) as stop:
-        SearchRun(settings, None, None, None, "").run()
-    assert stop.value.code == 1
+    run = SearchRun(settings, None, None, None, "", LocalExecutor())
+    run.run()
+    assert run.fault == "The search has stopped: all alike"
     assert [(tmp_path / name).exists() for name in names] == [False, False, True]

@@ -17,6 +17,7 @@ from robmednas_tf.cli.train_architecture import find_architecture
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.split import Split
 from robmednas_tf.folder_lock import locked_folder
+from robmednas_tf.search.executor import LocalExecutor
 from robmednas_tf.search.outcome import OUTCOME_FILE, write_search_outcome
 from robmednas_tf.search.sampling import repeat_seed
 from robmednas_tf.search.trials import read_trials
@@ -40,7 +41,7 @@ class Searches:
         self.scores, self.make_outcome = scores, make_outcome
         self.begun = []
 
-    def __call__(self, settings, cohort, whole, sub, command, subjects=None, place=None):
+    def __call__(self, settings, cohort, whole, sub, command, executor, subjects=None, place=None):
         folder, number = settings.output_dir, int(settings.output_dir.name)
         search = types.SimpleNamespace(
             settings=settings,
@@ -88,7 +89,8 @@ def repeat(tmp_path, parsed, monkeypatch, make_outcome):
         with parsed(FLAGS, *flags):
             settings = settings_from_flags()
             cohort = open_phantom(3, (16, 16, 8), seed=0)
-            search_repeats.RepeatedSearch(settings, cohort, SPLIT, SPLIT, "command").run()
+            splits, command = (SPLIT, SPLIT), "command"
+            search_repeats.RepeatedSearch(settings, cohort, *splits, command, LocalExecutor()).run()
         return searches.begun
 
     return run

@@ -9,6 +9,7 @@ from robmednas_tf.cli import search_result
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.preprocessing import AS_IN_PAPER
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.executor import LocalExecutor
 
 from .conftest import TINY
 
@@ -34,6 +35,7 @@ def make(tmp_path, monkeypatch):
             {"seed": 0},
             AS_IN_PAPER,
             3,
+            LocalExecutor(),
         )
 
     return make

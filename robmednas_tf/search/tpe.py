@@ -94,6 +94,8 @@ def _frozen(
 ) -> optuna.trial.FrozenTrial:
     import optuna
 
+    from robmednas_tf.search.past_trials import past_trial
+
     params: dict[str, Any] = {}
     domains: dict[str, Any] = {}
 
@@ -119,7 +121,7 @@ def _frozen(
     values = None
     if record.status == COMPLETED and record.score is not None:
         values = [record.score, *values_of(record, further_names)]
-    return optuna.trial.create_trial(
+    return past_trial(
         state=state[record.status],
         values=values,
         intermediate_values={rung.epoch: rung.score for rung in rungs_in(record)},

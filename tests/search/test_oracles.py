@@ -545,6 +545,25 @@ def test_model_takes_a_running_trial_for_a_bad_one():
     assert proposed([*history, running]).count(often) < alone.count(often) / 2
 
 
+def test_quick_trials_of_the_past_give_the_proposal_of_optunas_own(monkeypatch):
+    # Here, for a process of these tests does without Optuna.
+    import optuna
+
+    from robmednas_tf.search import past_trials
+
+    space = conditional_space()
+    drawn = [random_values(space, 0, number) for number in range(30)]
+    history = [
+        TrialRecord(id_of(n), n, "COMPLETED", 1, "startup", values, score_of(values))
+        for n, values in enumerate(drawn)
+    ]
+    history[3] = TrialRecord(id_of(3), 3, "FAILED", 1, "startup", drawn[3])
+    history[4] = TrialRecord(id_of(4), 4, "RUNNING", 1, "startup", drawn[4])
+    quick = [tpe_values(space, history, "max", 5, seed, 30) for seed in range(5)]
+    monkeypatch.setattr(past_trials, "past_trial", optuna.trial.create_trial)
+    assert quick == [tpe_values(space, history, "max", 5, seed, 30) for seed in range(5)]
+
+
 def test_model_says_nothing_of_its_own(capfd, recwarn):
     space = plain_space(a=range(9))
     history = [

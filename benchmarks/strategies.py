@@ -1,0 +1,194 @@
+"""Compares strategies of search, 200 trials each, on landscapes that need no training.
+
+    pip install scikit-learn
+    python benchmarks/strategies.py                          # hours on two cores; see its flags
+    python benchmarks/strategies.py --strategies=bayesian,random,optuna
+    python benchmarks/strategies.py --summary                # of what there is; seconds
+
+Start it again to go on: each search is added to the results when it is over, and one that is there
+is not run again. The landscape `fitted` is a model of the trials in `benchmarks/tables`, with the
+luck that trials have there; `quiet` is the same without luck; `interacting` is an invention over
+the paper's whole space. What a strategy is judged by is the value without luck of the trial with
+the best score so far: what one would get who takes the winner of the search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import keras_tuner
+import numpy as np
+import strategies_landscapes as landscapes
+from strategies_arms import STRATEGIES, Trial, after_history
+from strategies_landscapes import Fit, Landscape
+from strategies_summary import Search, draw, markdown
+from strategies_table import Table, read_table
+
+from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.search.hyperparameters import architecture_of, declare_space
+from robmednas_tf.search.sampling import Values, key_of
+
+TABLES = Path(__file__).resolve().parent / "tables"
+NUM_TRIALS = 200
+# KerasTuner's takes the better part of an hour a search.
+NUM_SEEDS = {"kerastuner": 3}
+# After each length of history, whose suggestions are timed. KerasTuner's fits a Gaussian process
+# with restarts, the cost of which grows with the cube of the history: not asked after 2000.
+TIMED = {200: ("bayesian", "random", "optuna", "kerastuner")} | {
+    2000: ("bayesian", "random", "optuna")
+}
+NUM_TIMED, NUM_SLOW_TIMED = 9, 2
+LANDSCAPES = ("fitted", "quiet", "interacting")
+
+
+def architecture(values: Values) -> Architecture:
+    """Returns the architecture that values of a search name."""
+    hp = keras_tuner.HyperParameters()
+    hp.values = values
+    return architecture_of(hp)
+
+
+def open_landscapes(names: Sequence[str], tables: Path) -> Iterator[tuple[str, Landscape]]:
+    """Yields the landscapes, and says how those that are fitted were."""
+    if {"fitted", "quiet"} & set(names):
+        table = read_table(tables, architecture)
+        landscape, fits = landscapes.fitted(table)
+        print(describe_fit(table, landscape, fits), flush=True)
+        if "fitted" in names:
+            yield "fitted", landscape
+        if "quiet" in names:
+            yield "quiet", landscapes.without_luck(landscape)
+    if "interacting" in names:
+        yield "interacting", landscapes.interacting()
+
+
+def describe_fit(table: Table, landscape: Landscape, fits: Mapping[str, Fit]) -> str:
+    """Returns what the table holds and how well each kind of model foretells it, as Markdown."""
+    repeated = sum(len(each) > 1 for each in table.scores)
+    values = [landscape.value(each) for each in table.architectures]
+    lines = [
+        f"{len(table.scores)} architectures, {repeated} of them with several seeds: scores "
+        f"{table.means.mean():.3f}, sd {table.means.std(ddof=1):.4f}; between seeds sd "
+        f"{landscape.noise_sd:.4f}; no model can explain more than R2 {table.largest_r2:.2f}. "
+        f"The model's values of them: sd {np.std(values, ddof=1):.4f}.\n",
+        "| model | R2 | Spearman |",
+        "|---|---|---|",
+        *(f"| {name} | {fit.r2:.2f} | {fit.rho:.2f} |" for name, fit in fits.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def searched(name: str, landscape: Landscape, strategy: str, seed: int, num_trials: int) -> Search:
+    """Runs one search."""
+    space = space_of(landscape)
+    score = scorer(landscape, seed)
+    trials = list(STRATEGIES[strategy](space, seed, num_trials, score))
+    keys = [key_of(trial.values) for trial in trials]
+    return Search(
+        name,
+        landscape.fingerprint,
+        strategy,
+        seed,
+        [trial.score for trial in trials],
+        [landscape.value(architecture(trial.values)) for trial in trials],
+        len(keys) - len(set(keys)),
+    )
+
+
+def space_of(landscape: Landscape) -> keras_tuner.HyperParameters:
+    """Returns a landscape's architectures as a search has them."""
+    space = keras_tuner.HyperParameters()
+    declare_space(space, landscape.space)
+    return space
+
+
+def scorer(landscape: Landscape, seed: int) -> Callable[[Values], float]:
+    """Returns what scores values in a search of this seed."""
+    return lambda values: landscape.score(architecture(values), seed)
+
+
+def read_results(path: Path) -> list[Search]:
+    """Returns the searches so far; none where there is no file."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Search(**json.loads(line)) for line in lines]
+
+
+def timings(landscape: Landscape) -> str:
+    """Returns how long suggestions take after each length of history, as Markdown."""
+    rows = [
+        "| history | strategy | suggestion, ms | of processor time | over Optuna's | record, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    space, score = space_of(landscape), scorer(landscape, 0)
+    for history, names in TIMED.items():
+        counts = {name: NUM_SLOW_TIMED if name in NUM_SEEDS else NUM_TIMED for name in names}
+        took = {
+            name: after_history(name, space, history, count, score)
+            for name, count in counts.items()
+        }
+        base = _median_ms(took["optuna"], lambda trial: trial.suggestion.processor)
+        for name, trials in took.items():
+            clock = _median_ms(trials, lambda trial: trial.suggestion.clock)
+            processor = _median_ms(trials, lambda trial: trial.suggestion.processor)
+            record = _median_ms(trials, lambda trial: trial.record.clock)
+            rows.append(
+                f"| {history} | {name} | {clock:.0f} | {processor:.0f} "
+                f"| {processor / base:.1f} | {record:.1f} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _median_ms(trials: Sequence[Trial], seconds: Callable[[Trial], float]) -> float:
+    return 1000 * float(np.median([seconds(trial) for trial in trials]))
+
+
+def main() -> None:
+    """Runs the searches that are not there yet, and sums them up."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--landscapes", default=",".join(LANDSCAPES), help="Separated by commas.")
+    parser.add_argument("--strategies", default=",".join(STRATEGIES), help="Separated by commas.")
+    parser.add_argument("--seeds", type=int, default=50, help="Searches of each, from seed 0 on.")
+    parser.add_argument("--tables", type=Path, default=TABLES, help="Folder of the trials' table.")
+    parser.add_argument(
+        "--results", type=Path, default=Path("runs/strategies.jsonl"), help="File of the searches."
+    )
+    parser.add_argument("--figure", type=Path, help="Where to draw the curves, as SVG or PNG.")
+    parser.add_argument("--summary", action="store_true", help="Run nothing, sum up what is there.")
+    parser.add_argument(
+        "--timings", action="store_true", help="Time suggestions, and nothing else."
+    )
+    given = parser.parse_args()
+    if given.timings:
+        print(timings(landscapes.interacting()))
+        return
+    given.results.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = dict(open_landscapes(given.landscapes.split(","), given.tables))
+    except ValueError as error:
+        parser.error(str(error))
+    for seed in range(0 if given.summary else given.seeds):
+        for strategy in given.strategies.split(","):
+            if seed >= NUM_SEEDS.get(strategy, given.seeds):
+                continue
+            for name, landscape in opened.items():
+                wanted = (name, landscape.fingerprint, strategy, seed)
+                if wanted not in {each.key for each in read_results(given.results)}:
+                    search = searched(name, landscape, strategy, seed, NUM_TRIALS)
+                    with given.results.open("a", encoding="utf-8") as file:
+                        file.write(search.to_json() + "\n")
+    current = {(name, landscape.fingerprint) for name, landscape in opened.items()}
+    found = [each for each in read_results(given.results) if each.key[:2] in current]
+    print(markdown(found))
+    if given.figure:
+        draw(found, given.figure)
+
+
+if __name__ == "__main__":
+    main()

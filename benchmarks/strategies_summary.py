@@ -1,0 +1,179 @@
+"""What the searches of `strategies.py` come to: curves, paired differences, a figure, tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.stats
+
+from robmednas_tf.search.bootstrap import Estimate, mean_estimate
+
+# The strategy that is compared, and with which others.
+OURS, OTHERS = "bayesian", ("random", "optuna", "kerastuner")
+CHECKPOINTS = (25, 50, 100, 200)
+_COLOURS = {
+    "bayesian": "#0b5fa5",
+    "random": "#8a8a8a",
+    "optuna": "#c8641b",
+    "kerastuner": "#3f8f4f",
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search.
+
+    Attributes:
+        landscape: Its name.
+        fingerprint: The landscape's.
+        strategy: Key of `STRATEGIES`.
+        seed: The search's.
+        scores: What each trial scored, in order.
+        values: The same without luck.
+        duplicates: Trials of an architecture that had been tried.
+    """
+
+    landscape: str
+    fingerprint: str
+    strategy: str
+    seed: int
+    scores: Sequence[float]
+    values: Sequence[float]
+    duplicates: int
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What tells it from other searches."""
+        return self.landscape, self.fingerprint, self.strategy, self.seed
+
+    @property
+    def winners(self) -> np.ndarray:
+        """After each trial, the value without luck of the trial with the best score so far."""
+        best = np.maximum.accumulate(self.scores)
+        # The first trial that reached the best score so far.
+        return np.asarray(self.values)[np.searchsorted(best, best)]
+
+    def to_json(self) -> str:
+        """Returns the search as one line."""
+        rounded = {
+            name: [round(each, 6) for each in getattr(self, name)] for name in ("scores", "values")
+        }
+        return json.dumps({**dataclasses.asdict(self), **rounded})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """This project's strategy against another, paired by seed.
+
+    Attributes:
+        difference: Mean of ours minus theirs, of the winners after the last trial.
+        p_value: Of Wilcoxon's signed-rank test, two-sided.
+        num_pairs: Seeds that both have.
+        num_better: Seeds in which ours is better.
+    """
+
+    difference: Estimate
+    p_value: float
+    num_pairs: int
+    num_better: int
+
+
+def compare(ours: Sequence[Search], theirs: Sequence[Search]) -> Comparison:
+    """Compares the winners of searches of the same seeds on one landscape.
+
+    Raises:
+        ValueError: If no seed is in both.
+    """
+    found = {each.seed: each.winners[-1] for each in theirs}
+    pairs = [(each.winners[-1], found[each.seed]) for each in ours if each.seed in found]
+    if not pairs:
+        raise ValueError("Searches can only be compared where both have a seed in common.")
+    differences = np.array([mine - other for mine, other in pairs])
+    p_value = scipy.stats.wilcoxon(differences).pvalue if differences.any() else 1.0
+    return Comparison(
+        mean_estimate(differences), float(p_value), len(pairs), int((differences > 0).sum())
+    )
+
+
+def markdown(searches: Sequence[Search]) -> str:
+    """Returns tables of all landscapes."""
+    return "\n".join(
+        part
+        for name in dict.fromkeys(each.landscape for each in searches)
+        for part in _tables(name, [each for each in searches if each.landscape == name])
+    )
+
+
+def draw(searches: Sequence[Search], path: Path) -> None:
+    """Draws medians and quartiles of the winners' values over trials, a panel a landscape."""
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(each.landscape for each in searches))
+    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for strategy, found in _by_strategy([each for each in searches if each.landscape == name]):
+            low, middle, high = np.quantile([each.winners for each in found], (0.25, 0.5, 0.75), 0)
+            trials = np.arange(1, middle.size + 1)
+            label = f"{strategy} ({len(found)} seeds)"
+            axis.plot(trials, middle, color=_COLOURS[strategy], label=label, linewidth=1.4)
+            axis.fill_between(trials, low, high, color=_COLOURS[strategy], alpha=0.15, linewidth=0)
+        axis.set(title=name, xlabel="trials", xlim=(1, middle.size))
+        axis.set_ylim(bottom=_after(5, searches, name))
+        axis.legend(loc="lower right", fontsize=7, frameon=False)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("the winner's value without luck")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _after(trials: int, searches: Sequence[Search], name: str) -> float:
+    # What the first few trials find is not what curves are looked at for.
+    return float(
+        np.quantile([each.winners[trials - 1] for each in searches if each.landscape == name], 0.1)
+    )
+
+
+def _by_strategy(searches: Sequence[Search]) -> list[tuple[str, list[Search]]]:
+    ranked = [(name, [each for each in searches if each.strategy == name]) for name in _COLOURS]
+    return [(name, found) for name, found in ranked if found]
+
+
+def _tables(name: str, searches: Sequence[Search]) -> list[str]:
+    by_strategy = _by_strategy(searches)
+    heads = " | ".join(f"after {trials}" for trials in CHECKPOINTS)
+    rows = [
+        f"`{name}`: median [quartiles] of the winner's value without luck\n",
+        f"| strategy | seeds | {heads} | best score seen | repeats |",
+        "|---|---|" + "---|" * (len(CHECKPOINTS) + 2),
+    ]
+    for strategy, found in by_strategy:
+        cells = [_quartiles([each.winners[trials - 1] for each in found]) for trials in CHECKPOINTS]
+        cells.append(_quartiles([max(each.scores) for each in found]))
+        repeats = sum(each.duplicates for each in found) / len(found)
+        rows.append(f"| {strategy} | {len(found)} | {' | '.join(cells)} | {repeats:.1f} |")
+    every = dict(by_strategy)
+    rows += [
+        "",
+        f"| {OURS} less | mean difference [95 %] | better in | Wilcoxon p |",
+        "|---|---|---|---|",
+    ]
+    for other in OTHERS:
+        if OURS in every and other in every:
+            found = compare(every[OURS], every[other])
+            each = found.difference
+            rows.append(
+                f"| {other} | {each.value:+.4f} [{each.low:+.4f}, {each.high:+.4f}] "
+                f"| {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
+            )
+    return [*rows, ""]
+
+
+def _quartiles(values: Sequence[float]) -> str:
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"

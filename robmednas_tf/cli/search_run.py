@@ -180,6 +180,7 @@ class SearchRun:
             progress,
             panel_image,
             write_trials,
+            self.executor,
         )
         self.tuner.search()
         write_trials(self.oracle.records())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import json
 import random
 import signal
@@ -62,13 +63,13 @@ class Search:
         with self._log.open("a") as log:
             self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
 
-    def wait_until(self, is_so: Callable[[], bool], seconds: float) -> bool:
+    def wait_until(self, is_so: Callable[[], bool], seconds: float, every_s: float = 0.001) -> bool:
         """Waits for something, for the process's end or for some seconds, whichever is first."""
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
             if is_so():
                 return True
-            time.sleep(0.001)
+            time.sleep(every_s)
         return False
 
     def finish(self) -> None:
@@ -84,6 +85,10 @@ class Search:
     def is_writing(self) -> bool:
         """Whether a file is half written."""
         return any(self.folder.rglob(".partial-*"))
+
+    def has_done(self, num_units: int) -> bool:
+        """Whether so many of `NUM_UNITS` are over."""
+        return self.num_done() >= num_units
 
     def num_done(self) -> int:
         """Returns how many of `NUM_UNITS` are over."""
@@ -132,13 +137,13 @@ def disturbed(search: Search, num_kills: int, unit_s: float, dice: random.Random
     kills: collections.Counter[str] = collections.Counter()
     for number in range(num_kills):
         search.start()
-        # Where it is further than its share of the kills it is given no time to get on.
-        is_ahead = search.num_done() / NUM_UNITS > number / num_kills
         if dice.random() < EARLY:
             search.wait_until(lambda: False, dice.uniform(0, 10))
         else:
             search.wait_until(search.is_at_work, 600)
-            search.wait_until(lambda: False, dice.uniform(0, unit_s * (1 if is_ahead else 3)))
+            share = number * NUM_UNITS // num_kills
+            search.wait_until(functools.partial(search.has_done, share), 600, every_s=0.1)
+            search.wait_until(lambda: False, dice.uniform(0, unit_s))
         is_hit_writing = dice.random() < WRITING and search.wait_until(search.is_writing, unit_s)
         if search.process.poll() is None:
             kills[search.phase() + (", writing" if is_hit_writing else "")] += 1

@@ -9,17 +9,23 @@ from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.cli import data_flags, executor_flags, pruner_flags, training_flags
+from robmednas_tf.cli import (
+    data_flags,
+    executor_flags,
+    objective_flags,
+    pruner_flags,
+    training_flags,
+)
 from robmednas_tf.config import DataConfig, SearchConfig, TrainingConfig, WorkersConfig
 from robmednas_tf.models.architecture import PATTERNS
 from robmednas_tf.models.space import FILTERS, MAX_DEPTH, REDUCTION_RATIOS, SearchSpace
-from robmednas_tf.objectives import COSTS, FIRST, OBJECTIVES, PickRule
 from robmednas_tf.onnx_export import require_onnx
 from robmednas_tf.search.pruning import Pruner
 
 FLAGS = flags.FlagValues()
 data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=0)
 training_flags.define(FLAGS)
+objective_flags.define(FLAGS)
 pruner_flags.define(FLAGS)
 executor_flags.define(FLAGS)
 
@@ -40,22 +46,6 @@ flags.DEFINE_integer(
     12,
     "Candidates trained and scored, those that the pruner stops included; failed ones do not "
     "count. Paper: 200.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_enum(
-    "objective",
-    "adversarial_dice",
-    sorted(OBJECTIVES),
-    "What is optimised, on the sub-dataset's test subjects: mean over the four regions, or one "
-    "region. Dice is maximised, MAE (HU) minimised. Paper: Dice under attack.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_list(
-    "objectives",
-    None,
-    "Several objectives, a Pareto search: those of --objective, and the costs "
-    f"{', '.join(COSTS)}, which are minimised. By the first, a Dice or an MAE, go progress, "
-    "--keep_models and the report's analysis. Such as adversarial_dice,clean_dice,flops.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -112,15 +102,6 @@ flags.DEFINE_integer(
 )
 
 # How the winner is chosen.
-flags.DEFINE_string(
-    "pick",
-    None,
-    "Which trial of the Pareto front wins. first (the default): the best first objective. knee: "
-    "the smallest Manhattan distance to the best of everything, each objective scaled from 0 (the "
-    "front's best) to 1 (its worst). within:SIZE: among those at most SIZE worse in the first "
-    "objective than the best, the best second one, and so on. May differ when a search goes on.",
-    flag_values=FLAGS,
-)
 flags.DEFINE_integer(
     "confirm_top",
     2,
@@ -213,14 +194,14 @@ def settings_from_flags() -> SearchSettings:
         search=SearchConfig(
             oracle=FLAGS.oracle,
             num_trials=FLAGS.num_trials,
-            objectives=_objectives(),
+            objectives=objective_flags.objectives(FLAGS),
             epsilon=FLAGS.epsilon,
             num_subjects=FLAGS.num_subjects,
             keep_models=FLAGS.keep_models,
             seed=FLAGS.seed,
             confirm_top=FLAGS.confirm_top,
             confirm_seeds=FLAGS.confirm_seeds,
-            pick=_pick(),
+            pick=objective_flags.pick(FLAGS),
             max_attempts=FLAGS.max_attempts,
         ),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, patience=0),
@@ -232,29 +213,6 @@ def settings_from_flags() -> SearchSettings:
         repeats=FLAGS.repeats,
         workers=executor_flags.workers_config(FLAGS),
     )
-
-
-def _objectives() -> tuple[str, ...]:
-    if FLAGS.objectives is None:
-        return (FLAGS.objective,)
-    names = tuple(FLAGS.objectives)
-    if FLAGS["objective"].present and FLAGS.objective not in names[:1]:
-        raise ValueError(
-            "--objective must be the first of --objectives, or be left out. Received: "
-            f"--objective={FLAGS.objective} --objectives={','.join(names)}."
-        )
-    return names
-
-
-def _pick() -> PickRule:
-    if FLAGS.pick is None:
-        return FIRST
-    if len(FLAGS.objectives or ()) < 2:
-        raise ValueError(
-            "--pick chooses from the Pareto front of several objectives. Received: "
-            f"--pick={FLAGS.pick} with a single objective. Give --objectives, or leave it out."
-        )
-    return PickRule.parse(FLAGS.pick)
 
 
 def _final_training() -> TrainingConfig | None:

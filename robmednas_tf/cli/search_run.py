@@ -9,11 +9,11 @@ from functools import cached_property, partial
 import keras_tuner
 
 from robmednas_tf.cli import command as commands
-from robmednas_tf.cli.progress import ConsoleProgress
 from robmednas_tf.cli.search_confirm import confirm, remove_confirmation
 from robmednas_tf.cli.search_data import PreparedCohort, prepare
 from robmednas_tf.cli.search_flags import SearchSettings
 from robmednas_tf.cli.search_outcome import outcome_of, outcome_recipe
+from robmednas_tf.cli.search_progress import ConsoleProgress
 from robmednas_tf.cli.search_record import with_memory_limit, write_search_record
 from robmednas_tf.cli.search_repeats_place import RepeatPlace
 from robmednas_tf.cli.search_report import SearchedRun, Winner, write_report
@@ -31,6 +31,7 @@ from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.pareto_csv import write_pareto_csv
 from robmednas_tf.report.trials_csv import write_trials_csv
 from robmednas_tf.search.confirmation import Confirmation
+from robmednas_tf.search.details import require_details
 from robmednas_tf.search.executor import Executor
 from robmednas_tf.search.failures import InfeasibleTrialError
 from robmednas_tf.search.front import candidates, front_of
@@ -41,7 +42,7 @@ from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.oracles import ORACLES
 from robmednas_tf.search.outcome import OUTCOME_FILE, write_search_outcome
 from robmednas_tf.search.trials import TrialRecord
-from robmednas_tf.search.tuner import SearchTuner, require_details
+from robmednas_tf.search.tuner import SearchTuner
 
 
 class SearchRun:

@@ -8,7 +8,7 @@ import functools
 import math
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,8 +31,8 @@ from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.identity import as_json
 from robmednas_tf.search.repeats import RepeatRecord, checkpoint_path, read_repeat, write_repeat
 from robmednas_tf.search.reseeding import repeat_seeds, reseeded
+from robmednas_tf.search.run_folder import writing_in
 from robmednas_tf.search.trials import COMPLETED, FAILED, TrialRecord
-from robmednas_tf.search.tuner import RunFolderError
 
 
 class ConfirmationProgress(Protocol):
@@ -168,7 +168,7 @@ class _Repeats:
             return
         seconds = round(time.monotonic() - self._started[name], 3)
         # Its attempt is given back where the disk is at fault, and so it still runs until then.
-        with self._writing():
+        with writing_in(self._confirmer.folder):
             record = replace(self._judged(record, outcome), seconds=seconds)
             self._end(record)
         del self._running[name]
@@ -182,7 +182,7 @@ class _Repeats:
     def _begin(self, record: RepeatRecord) -> Job:
         name, record = _name(record), replace(record, attempts=record.attempts + 1)
         self._running[name] = record
-        with self._writing():
+        with writing_in(self._confirmer.folder):
             # On disk before it starts, or a training that ends its process would do so for ever.
             self._write(record)
         self._started[name] = time.monotonic()
@@ -213,13 +213,6 @@ class _Repeats:
 
     def _write(self, record: RepeatRecord) -> None:
         write_repeat(self._confirmer.folder, record)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunFolderError.of(self._confirmer.folder, error) from error
 
 
 def _name(record: RepeatRecord) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.src import config as kt_config
 
 from robmednas_tf.evaluation.inference import Panel
-from robmednas_tf.files import remedy_of
-from robmednas_tf.models.architecture import Architecture
-from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.search.candidates import CandidateRunner, run_candidate
+from robmednas_tf.search.details import details_of
 from robmednas_tf.search.executor import (
     Executor,
     Job,
@@ -32,6 +29,7 @@ from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.hyperparameters import architecture_of
 from robmednas_tf.search.oracle import RecordedOracle
 from robmednas_tf.search.pruning import rungs_in
+from robmednas_tf.search.run_folder import writing_in
 from robmednas_tf.search.tensorboard import write_hparams_config, write_rungs
 from robmednas_tf.search.trials import (
     TrialRecord,
@@ -44,28 +42,6 @@ from robmednas_tf.search.watching import SearchProgress, TrialWatcher
 
 # KerasTuner prints each failed candidate's traceback; the trial's file keeps it instead.
 kt_config.DEBUG = False
-
-
-class RunFolderError(keras_tuner.errors.FatalError, OSError):
-    """The run's folder cannot be written to; no candidate is at fault, and the search ends."""
-
-    @classmethod
-    def of(cls, folder: Path, error: OSError) -> RunFolderError:
-        """Returns the error that says which folder, why, and what to do."""
-        return cls(f"Files cannot be written into {str(folder)!r}: {error}. {remedy_of(error)}")
-
-
-def require_details(details: Mapping[str, Any]) -> None:
-    """Refuses details of a completed trial that are not what a `SearchTuner` notes.
-
-    Raises:
-        ValueError, TypeError, KeyError: If they are not.
-    """
-    Architecture.from_dict(details["architecture"])
-    kinds = {"depth": int, "parameters": int, "flops": int, "memory_gb": float, "best_epoch": int}
-    for name, kind in {**kinds, "history": dict}.items():
-        if type(details[name]) is not kind:
-            raise TypeError(f"its {name} cannot be {details[name]!r}.")
 
 
 class SearchTuner(keras_tuner.Tuner):
@@ -129,7 +105,7 @@ class SearchTuner(keras_tuner.Tuner):
         Raises:
             RunFolderError: If files cannot be written.
         """
-        with self._writing():
+        with writing_in(self.folder):
             self.on_search_begin()
             run_jobs(self.executor, self)
             self.on_search_end()
@@ -148,7 +124,7 @@ class SearchTuner(keras_tuner.Tuner):
             return None
         self.progress.trial_started(self.oracle.record(trial.trial_id))
         architecture = architecture_of(trial.hyperparameters)
-        self._describe(trial.trial_id, architecture)
+        self.oracle.annotate(trial.trial_id, details_of(architecture, self.hypermodel))
         values, pruner = dict(trial.hyperparameters.values), self.oracle.pruner
         rungs = () if pruner is None else pruner.rungs_of(int(trial.trial_id))
         work = functools.partial(
@@ -159,7 +135,7 @@ class SearchTuner(keras_tuner.Tuner):
     def told(self, name: str, what: str, *arguments: Any) -> Any:
         """Answers what a trial's work tells or asks, as its watcher."""
         watcher = TrialWatcher(self.oracle, self.progress, self.oracle.record(name))
-        with self._writing():
+        with writing_in(self.folder):
             return getattr(watcher, what)(*arguments)
 
     def ended(self, name: str, outcome: Outcome) -> None:
@@ -186,7 +162,7 @@ class SearchTuner(keras_tuner.Tuner):
 
     def _run_and_update_trial(self, *args: Any, **kwargs: Any) -> None:
         # KerasTuner would fail the candidate; the disk is at fault, and its turn comes again.
-        with self._writing():
+        with writing_in(self.folder):
             super()._run_and_update_trial(*args, **kwargs)
 
     def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
@@ -235,28 +211,6 @@ class SearchTuner(keras_tuner.Tuner):
         self._write_rungs(trial_id)
         self._after_trial(self.oracle.records())
         self.progress.trial_ended(self.oracle.record(trial_id))
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except RunFolderError:
-            raise
-        except OSError as error:
-            raise RunFolderError.of(self.folder, error) from error
-
-    def _describe(self, trial_id: str, architecture: Architecture) -> None:
-        cost = estimate_cost(architecture, self.hypermodel.data.input_shape)
-        self.oracle.annotate(
-            trial_id,
-            {
-                "architecture": architecture.to_dict(),
-                "depth": architecture.depth,
-                "parameters": cost.parameters,
-                "flops": cost.flops,
-                "memory_gb": round(self.hypermodel.memory_gb(architecture), 3),
-            },
-        )
 
     def _write_rungs(self, trial_id: str) -> None:
         name = self.oracle.objective.name

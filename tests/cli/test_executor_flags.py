@@ -8,7 +8,7 @@ from absl import flags
 
 from robmednas_tf.cli import executor_flags
 from robmednas_tf.cli.executors import start_worker
-from robmednas_tf.cli.progress import ConsoleProgress
+from robmednas_tf.cli.search_progress import ConsoleProgress
 from robmednas_tf.config import WorkersConfig
 from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord, id_of
 

@@ -15,8 +15,8 @@ from robmednas_tf.search.failures import MAX_ATTEMPTS, InfeasibleTrialError
 from robmednas_tf.search.hypermodel import UNetHyperModel
 from robmednas_tf.search.repeats import checkpoint_path, read_repeat, repeat_path
 from robmednas_tf.search.reseeding import repeat_seeds, reseeded
+from robmednas_tf.search.run_folder import RunFolderError
 from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord, id_of
-from robmednas_tf.search.tuner import RunFolderError
 
 from .executors import ScriptedExecutor
 

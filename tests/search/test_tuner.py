@@ -21,6 +21,7 @@ from robmednas_tf.search.executor import Outcome, WorkerLostError
 from robmednas_tf.search.hyperparameters import declare_space
 from robmednas_tf.search.oracles import RandomOracle
 from robmednas_tf.search.pruning import Pruner, rungs_in
+from robmednas_tf.search.run_folder import RunFolderError
 from robmednas_tf.search.trials import (
     COMPLETED,
     FAILED,
@@ -29,7 +30,7 @@ from robmednas_tf.search.trials import (
     checkpoint_path,
     read_trials,
 )
-from robmednas_tf.search.tuner import RunFolderError, SearchTuner
+from robmednas_tf.search.tuner import SearchTuner
 
 from .executors import ScriptedExecutor
 

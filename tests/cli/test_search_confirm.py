@@ -77,8 +77,9 @@ def test_the_outcome_says_who_won_and_why():
     assert "chosen by its first score" in outcome_line(failed, "adversarial_dice")
 
 
-def test_a_search_that_has_stopped_keeps_no_word_of_an_older_confirmation(tmp_path, monkeypatch):
-    names = ("confirmed.csv", "figures/confirmation.png", "confirmations/0000-1.json")
+def test_a_search_that_has_stopped_keeps_no_word_of_an_older_end(tmp_path, monkeypatch):
+    names = ("confirmed.csv", "figures/confirmation.png", "outcome.json")
+    names += ("confirmations/0000-1.json",)
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("of an earlier call")
@@ -98,4 +99,4 @@ def test_a_search_that_has_stopped_keeps_no_word_of_an_older_confirmation(tmp_pa
     run = SearchRun(settings, None, None, None, "", LocalExecutor())
     run.run()
     assert run.fault == "The search has stopped: all alike"
-    assert [(tmp_path / name).exists() for name in names] == [False, False, True]
+    assert [(tmp_path / name).exists() for name in names] == [False, False, False, True]

@@ -9,7 +9,7 @@ import pytest
 from robmednas_tf.cli import search_repeats, search_repeats_report
 from robmednas_tf.cli.eval_models import find_model, run_of
 from robmednas_tf.cli.run_record import read_flags, read_used
-from robmednas_tf.cli.search import main
+from robmednas_tf.cli.search import main, run_searches
 from robmednas_tf.cli.search_flags import FLAGS, settings_from_flags
 from robmednas_tf.cli.search_repeats_folder import repeat_folder, require_same_kind
 from robmednas_tf.cli.search_repeats_place import RepeatPlace
@@ -157,6 +157,16 @@ def test_a_fault_of_the_setup_stops_them_all_and_those_that_ended_are_reported(
     assert rows[1]["message"] == "The search has stopped: every trial failed."
     # Mended, they go on.
     assert [number for number, _ in repeat([0.7, 0.8, 0.9])] == [2, 3]
+
+
+def test_a_single_search_that_stops_ends_with_its_reason(monkeypatch, tmp_path, capsys):
+    stopped = types.SimpleNamespace(run=lambda: None, fault="The search has stopped: all alike")
+    monkeypatch.setattr("robmednas_tf.cli.search_run.SearchRun", lambda *_: stopped)
+    settings = types.SimpleNamespace(repeats=1, output_dir=tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        run_searches(settings, None, SPLIT, SPLIT, None)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == "ERROR: The search has stopped: all alike\n"
 
 
 def test_an_interruption_leaves_the_report_of_those_that_ended(repeat, tmp_path):

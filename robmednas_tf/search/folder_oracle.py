@@ -138,8 +138,11 @@ class FolderOracle(keras_tuner.Oracle):
         self._require_folder_read()
 
     def _set_project_dir(self, directory: str, project_name: str) -> None:
+        known = self._project_dir if self._ledger is not None else None
         super()._set_project_dir(directory, project_name)
-        self._forget()
+        # What `open_folder` has read is not read, and its damage not said, a second time.
+        if self._project_dir != known:
+            self._forget()
 
     def _forget(self) -> None:
         self._ledger = None

@@ -31,8 +31,8 @@ def outcome_recipe(
         files: Gives digests of subjects' files as they are prepared, for names by part.
     """
     values = asdict(settings)
-    # The digests say which slices; how many repeats stand beside this one changes nothing in it.
-    del values["data"], values["repeats"]
+    # The digests say which slices; neither repeats beside this one nor who trains changes it.
+    del values["data"], values["repeats"], values["workers"]
     parts = {"cohort": whole.to_dict(), "sub_dataset": sub.to_dict()}
     recipe = {**values, **parts, "files": files(whole.to_dict())}
     return json.loads(json.dumps(recipe, default=str))

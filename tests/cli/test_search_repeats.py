@@ -1,6 +1,7 @@
 """Repeats of one search: what they share, how they go on, and where they may not go."""
 
 import csv
+import dataclasses
 import json
 import types
 
@@ -11,9 +12,11 @@ from robmednas_tf.cli.eval_models import find_model, run_of
 from robmednas_tf.cli.run_record import read_flags, read_used
 from robmednas_tf.cli.search import main, run_searches
 from robmednas_tf.cli.search_flags import FLAGS, settings_from_flags
+from robmednas_tf.cli.search_outcome import outcome_recipe
 from robmednas_tf.cli.search_repeats_folder import repeat_folder, require_same_kind
 from robmednas_tf.cli.search_repeats_place import RepeatPlace
 from robmednas_tf.cli.train_architecture import find_architecture
+from robmednas_tf.config import WorkersConfig
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.split import Split
 from robmednas_tf.folder_lock import locked_folder
@@ -117,6 +120,22 @@ def test_what_has_ended_is_not_begun_again_and_more_can_follow(repeat, capsys):
     assert "Repeat 2 is the best of 3" in said
     # Other settings, under which the searches themselves go on.
     assert [number for number, _ in repeat([0.7, 0.9, 0.8], "--num_trials=20")] == [1, 2, 3]
+
+
+def test_an_ended_search_follows_from_what_changes_its_result_alone(parsed, tmp_path):
+    with parsed(FLAGS, f"--output_dir={tmp_path}"):
+        settings = settings_from_flags()
+
+    def recipe(whole=SPLIT, **changes):
+        changed = dataclasses.replace(settings, **changes)
+        return outcome_recipe(changed, whole, SPLIT, lambda parts: {"files": str(parts)})
+
+    same = {"workers": WorkersConfig(2), "repeats": 5}
+    assert recipe(**same) == recipe()
+    search = dataclasses.replace(settings.search, num_trials=13)
+    for other in ({"search": search}, {"final_training": None}, {"onnx": True}):
+        assert recipe(**other) != recipe()
+    assert recipe(Split(("a",), ("b",), ("d",))) != recipe()
 
 
 def test_fewer_repeats_are_a_report_of_the_first(repeat, tmp_path):

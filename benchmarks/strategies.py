@@ -6,17 +6,24 @@
     python benchmarks/strategies.py --summary                # of what there is; seconds
 
 Start it again to go on: each search is added to the results when it is over, and one that is there
-is not run again. The landscape `fitted` is a model of the trials in `benchmarks/tables`, with the
-luck that trials have there; `quiet` is the same without luck; `interacting` is an invention over
-the paper's whole space. What a strategy is judged by is the value without luck of the trial with
-the best score so far: what one would get who takes the winner of the search.
+is not run again. The landscapes:
+
+- `fitted`: a model of the trials in `benchmarks/tables`, the kind that foretells them best, with
+  the luck that trials have there.
+- `smooth`: the same of a kind whose values do not end where the trials' do.
+- `interacting`: an invention over the paper's whole space.
+- `quiet`: `fitted` without luck.
+
+What a strategy is judged by is the value without luck of the trial with the best score so far: what
+one would get who takes the winner of the search.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras_tuner
@@ -41,7 +48,7 @@ TIMED = {200: ("bayesian", "random", "optuna", "kerastuner")} | {
     2000: ("bayesian", "random", "optuna")
 }
 NUM_TIMED, NUM_SLOW_TIMED = 9, 2
-LANDSCAPES = ("fitted", "quiet", "interacting")
+LANDSCAPES = ("fitted", "smooth", "interacting", "quiet")
 
 
 def architecture(values: Values) -> Architecture:
@@ -51,33 +58,35 @@ def architecture(values: Values) -> Architecture:
     return architecture_of(hp)
 
 
-def open_landscapes(names: Sequence[str], tables: Path) -> Iterator[tuple[str, Landscape]]:
-    """Yields the landscapes, and says how those that are fitted were."""
-    if {"fitted", "quiet"} & set(names):
+def open_landscapes(names: Sequence[str], tables: Path) -> dict[str, Landscape]:
+    """Returns the landscapes, and says how those that are fitted were."""
+    opened = {"interacting": landscapes.interacting()}
+    if {*names} - {*opened}:
         table = read_table(tables, architecture)
-        landscape, fits = landscapes.fitted(table)
-        print(describe_fit(table, landscape, fits), flush=True)
-        if "fitted" in names:
-            yield "fitted", landscape
-        if "quiet" in names:
-            yield "quiet", landscapes.without_luck(landscape)
-    if "interacting" in names:
-        yield "interacting", landscapes.interacting()
+        fits = landscapes.cross_validations(table)
+        best, *_ = fits
+        smooth = next(name for name in fits if name in landscapes.SMOOTH)
+        opened["fitted"] = landscapes.fitted(table, best)
+        opened["smooth"] = landscapes.fitted(table, smooth)
+        opened["quiet"] = landscapes.without_luck(opened["fitted"])
+        print(describe_fits(table, opened, fits), flush=True)
+    return {name: opened[name] for name in names}
 
 
-def describe_fit(table: Table, landscape: Landscape, fits: Mapping[str, Fit]) -> str:
+def describe_fits(table: Table, opened: Mapping[str, Landscape], fits: Mapping[str, Fit]) -> str:
     """Returns what the table holds and how well each kind of model foretells it, as Markdown."""
     repeated = sum(len(each) > 1 for each in table.scores)
-    values = [landscape.value(each) for each in table.architectures]
     lines = [
         f"{len(table.scores)} architectures, {repeated} of them with several seeds: scores "
         f"{table.means.mean():.3f}, sd {table.means.std(ddof=1):.4f}; between seeds sd "
-        f"{landscape.noise_sd:.4f}; no model can explain more than R2 {table.largest_r2:.2f}. "
-        f"The model's values of them: sd {np.std(values, ddof=1):.4f}.\n",
-        "| model | R2 | Spearman |",
-        "|---|---|---|",
-        *(f"| {name} | {fit.r2:.2f} | {fit.rho:.2f} |" for name, fit in fits.items()),
+        f"{math.sqrt(table.noise_variance):.4f}; no model can explain more than R2 "
+        f"{table.largest_r2:.2f}.\n",
+        "| model | R2 | Spearman | landscape |",
+        "|---|---|---|---|",
     ]
+    for name, fit in fits.items():
+        used = [key for key, each in opened.items() if each.fingerprint.endswith(f" {name}")]
+        lines.append(f"| {name} | {fit.r2:.2f} | {fit.rho:.2f} | {', '.join(used)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -147,13 +156,21 @@ def _median_ms(trials: Sequence[Trial], seconds: Callable[[Trial], float]) -> fl
     return 1000 * float(np.median([seconds(trial) for trial in trials]))
 
 
-def main() -> None:
-    """Runs the searches that are not there yet, and sums them up."""
+def flags() -> argparse.ArgumentParser:
+    """Returns the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--landscapes", default=",".join(LANDSCAPES), help="Separated by commas.")
-    parser.add_argument("--strategies", default=",".join(STRATEGIES), help="Separated by commas.")
+    parser.add_argument(
+        "--landscapes",
+        default="fitted,smooth,interacting",
+        help=f"Any of {', '.join(LANDSCAPES)}; separated by commas.",
+    )
+    parser.add_argument(
+        "--strategies",
+        default=",".join(STRATEGIES),
+        help=f"Any of {', '.join(STRATEGIES)}; separated by commas.",
+    )
     parser.add_argument("--seeds", type=int, default=50, help="Searches of each, from seed 0 on.")
     parser.add_argument("--tables", type=Path, default=TABLES, help="Folder of the trials' table.")
     parser.add_argument(
@@ -164,25 +181,42 @@ def main() -> None:
     parser.add_argument(
         "--timings", action="store_true", help="Time suggestions, and nothing else."
     )
+    return parser
+
+
+def run_missing(
+    opened: Mapping[str, Landscape], strategies: Sequence[str], num_seeds: int, path: Path
+) -> None:
+    """Runs the searches that a file of results lacks, seed by seed, and adds each to it."""
+    there = {each.key for each in read_results(path)}
+    for seed in range(num_seeds):
+        for strategy in strategies:
+            for name, landscape in opened.items():
+                is_wanted = seed < NUM_SEEDS.get(strategy, num_seeds)
+                if is_wanted and (name, landscape.fingerprint, strategy, seed) not in there:
+                    search = searched(name, landscape, strategy, seed, NUM_TRIALS)
+                    with path.open("a", encoding="utf-8") as file:
+                        file.write(search.to_json() + "\n")
+
+
+def main() -> None:
+    """Runs the searches that are not there yet, and sums them up."""
+    parser = flags()
     given = parser.parse_args()
     if given.timings:
         print(timings(landscapes.interacting()))
         return
-    given.results.parent.mkdir(parents=True, exist_ok=True)
+    names, strategies = given.landscapes.split(","), given.strategies.split(",")
+    for wanted, known in ((names, LANDSCAPES), (strategies, STRATEGIES)):
+        if unknown := set(wanted) - set(known):
+            parser.error(f"Give any of {', '.join(known)}. Received: {', '.join(unknown)}.")
     try:
-        opened = dict(open_landscapes(given.landscapes.split(","), given.tables))
+        opened = open_landscapes(names, given.tables)
     except ValueError as error:
         parser.error(str(error))
-    for seed in range(0 if given.summary else given.seeds):
-        for strategy in given.strategies.split(","):
-            if seed >= NUM_SEEDS.get(strategy, given.seeds):
-                continue
-            for name, landscape in opened.items():
-                wanted = (name, landscape.fingerprint, strategy, seed)
-                if wanted not in {each.key for each in read_results(given.results)}:
-                    search = searched(name, landscape, strategy, seed, NUM_TRIALS)
-                    with given.results.open("a", encoding="utf-8") as file:
-                        file.write(search.to_json() + "\n")
+    given.results.parent.mkdir(parents=True, exist_ok=True)
+    if not given.summary:
+        run_missing(opened, strategies, given.seeds, given.results)
     current = {(name, landscape.fingerprint) for name, landscape in opened.items()}
     found = [each for each in read_results(given.results) if each.key[:2] in current]
     print(markdown(found))

@@ -6,13 +6,14 @@ paper's whole space, so that no conclusion hangs on one fit. No TensorFlow here.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,9 @@ from robmednas_tf.search.descriptors import describe
 TABLE_SPACE = SearchSpace(max_depth=3, filters=(8, 16, 32))
 GRID = (64, 64, 1)
 NUM_FOLDS, NUM_PARTITIONS = 10, 5
+
+# Kinds of model whose values do not end where the data do, as those of trees must.
+SMOOTH = ("ridge regression", "Gaussian process")
 
 Value = Callable[[Architecture], float]
 
@@ -123,29 +127,32 @@ def without_luck(landscape: Landscape) -> Landscape:
     )
 
 
-def fitted(table: Table) -> tuple[Landscape, dict[str, Fit]]:
-    """Fits the kind of model that cross-validates best to trials.
-
-    Returns:
-        The landscape, with the noise between the table's seeds, and how well each kind of model
-        did, the one that was taken first.
-    """
-    x = np.stack([features(each) for each in table.architectures])
-    with warnings.catch_warnings():
-        # The Gaussian process warns where a fold has next to no noise.
-        warnings.simplefilter("ignore", UserWarning)
+def cross_validations(table: Table) -> dict[str, Fit]:
+    """Returns how well each kind of model foretells a table's architectures, the best first."""
+    x = _all_features(table)
+    with _quiet():
         fits = {name: cross_validated(model, x, table.means) for name, model in models().items()}
-        ranked = dict(sorted(fits.items(), key=lambda item: -item[1].r2))
-        model = models()[next(iter(ranked))].fit(x, table.means)
+    return dict(sorted(fits.items(), key=lambda item: -item[1].r2))
+
+
+def fitted(table: Table, name: str) -> Landscape:
+    """Returns what a kind of model makes of trials, with the luck between their seeds.
+
+    Args:
+        table: The trials.
+        name: Key of `models()`.
+    """
+    with _quiet():
+        model = models()[name].fit(_all_features(table), table.means)
     content = json.dumps([[each.to_dict() for each in table.architectures], table.scores])
-    fingerprint = f"{zlib.crc32(content.encode()):08x}"
+    fingerprint = f"{zlib.crc32(content.encode()):08x} {name}"
 
     # A forest takes longer to ask than a strategy takes to propose.
     @functools.cache
     def value(architecture: Architecture) -> float:
         return float(model.predict(features(architecture)[None])[0])
 
-    return Landscape(TABLE_SPACE, value, math.sqrt(table.noise_variance), fingerprint), ranked
+    return Landscape(TABLE_SPACE, value, math.sqrt(table.noise_variance), fingerprint)
 
 
 def interacting(noise_sd: float = 0.5) -> Landscape:
@@ -179,6 +186,18 @@ def interacting(noise_sd: float = 0.5) -> Landscape:
         return total / math.sqrt(len(chain))
 
     return Landscape(space, value, noise_sd, f"1 {noise_sd}")
+
+
+def _all_features(table: Table) -> np.ndarray:
+    return np.stack([features(each) for each in table.architectures])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # The Gaussian process warns where it takes a table for all noise, or for none.
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _block_features(block: Block) -> list[float]:

@@ -170,6 +170,8 @@ def read_history(checkpoint: Path) -> dict[str, list[float]]:
 
 def _history(saved: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
     history = json.loads(str(saved["history"]))
+    if not isinstance(history, dict):
+        raise ValueError("its history is no JSON object.")
     if len({len(values) for values in history.values()}) != 1 or "val_loss" not in history:
         raise ValueError("it does not hold every epoch's values.")
     return history

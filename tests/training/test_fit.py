@@ -88,6 +88,11 @@ def flipped(path, place):
     return bytes(content)
 
 
+def flipped_in_directory(path, place):
+    # The archive's own list of its files; what stands before each file is not read.
+    return flipped(path, path.read_bytes().index(b"PK\1\2") + place)
+
+
 def rewritten(path, **changes):
     with np.load(path) as saved:
         arrays = {**saved, **changes}
@@ -98,9 +103,9 @@ def rewritten(path, **changes):
 
 DAMAGE = {
     "empty": lambda path: b"",
-    "zip's version": lambda path: flipped(path, 4),
-    "zip's flags": lambda path: flipped(path, 6),
-    "method": lambda path: flipped(path, 8),
+    "zip's version": lambda path: flipped_in_directory(path, 6),
+    "zip's flags": lambda path: flipped_in_directory(path, 8),
+    "method": lambda path: flipped_in_directory(path, 10),
     "array": lambda path: flipped(path, 2000),
     "no object": lambda path: rewritten(path, history="3"),
     "no list": lambda path: rewritten(path, history='{"val_loss": 1}'),

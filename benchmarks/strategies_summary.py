@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,7 @@ class Comparison:
     """This project's strategy against another, paired by seed.
 
     Attributes:
-        difference: Mean of ours minus theirs, of the winners after the last trial.
+        difference: Mean of ours minus theirs.
         p_value: Of Wilcoxon's signed-rank test, two-sided.
         num_pairs: Seeds that both have.
         num_better: Seeds in which ours is better.
@@ -83,14 +83,28 @@ class Comparison:
     num_better: int
 
 
-def compare(ours: Sequence[Search], theirs: Sequence[Search]) -> Comparison:
-    """Compares the winners of searches of the same seeds on one landscape.
+def final_winner(search: Search) -> float:
+    """Returns the value without luck of the winner: what a strategy is judged by."""
+    return float(search.winners[-1])
+
+
+def best_score(search: Search) -> float:
+    """Returns the best score seen, luck included."""
+    return max(search.scores)
+
+
+def compare(
+    ours: Sequence[Search],
+    theirs: Sequence[Search],
+    measure: Callable[[Search], float] = final_winner,
+) -> Comparison:
+    """Compares searches of the same seeds on one landscape.
 
     Raises:
         ValueError: If no seed is in both.
     """
-    found = {each.seed: each.winners[-1] for each in theirs}
-    pairs = [(each.winners[-1], found[each.seed]) for each in ours if each.seed in found]
+    found = {each.seed: measure(each) for each in theirs}
+    pairs = [(measure(each), found[each.seed]) for each in ours if each.seed in found]
     if not pairs:
         raise ValueError("Searches can only be compared where both have a seed in common.")
     differences = np.array([mine - other for mine, other in pairs])
@@ -154,23 +168,21 @@ def _tables(name: str, searches: Sequence[Search]) -> list[str]:
     ]
     for strategy, found in by_strategy:
         cells = [_quartiles([each.winners[trials - 1] for each in found]) for trials in CHECKPOINTS]
-        cells.append(_quartiles([max(each.scores) for each in found]))
+        cells.append(_quartiles([best_score(each) for each in found]))
         repeats = sum(each.duplicates for each in found) / len(found)
         rows.append(f"| {strategy} | {len(found)} | {' | '.join(cells)} | {repeats:.1f} |")
     every = dict(by_strategy)
-    rows += [
-        "",
-        f"| {OURS} less | mean difference [95 %] | better in | Wilcoxon p |",
-        "|---|---|---|---|",
-    ]
+    columns = "mean difference [95 %] | better in | Wilcoxon p"
+    rows += ["", f"| {OURS} less | of | {columns} |", "|---|---|---|---|---|"]
     for other in OTHERS:
-        if OURS in every and other in every:
-            found = compare(every[OURS], every[other])
-            each = found.difference
-            rows.append(
-                f"| {other} | {each.value:+.4f} [{each.low:+.4f}, {each.high:+.4f}] "
-                f"| {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
-            )
+        for heading, measure in (("winner", final_winner), ("best score seen", best_score)):
+            if OURS in every and other in every:
+                found = compare(every[OURS], every[other], measure)
+                each = found.difference
+                rows.append(
+                    f"| {other} | {heading} | {each.value:+.4f} [{each.low:+.4f}, {each.high:+.4f}]"
+                    f" | {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
+                )
     return [*rows, ""]
 
 

@@ -28,6 +28,10 @@ def test_a_winner_is_judged_by_its_value_and_not_by_its_luck(benchmarks):
     found = summary.compare([one, search(1, (0.0,) * 5), search(2, (9.0,) * 5)], others)
     assert (found.num_pairs, found.num_better) == (2, 1)
     assert found.difference.value == pytest.approx((0.1 - 1.1) / 2)
+    luckier = search(0, (0.0,) * 5, scores=(0.2, 0.5, 1.4, 0.5, 0.9))
+    assert summary.compare([luckier], [one], summary.best_score).difference.value == pytest.approx(
+        0.5
+    )
     with pytest.raises(ValueError, match="in common"):
         summary.compare([one], others[1:])
 

@@ -55,6 +55,7 @@ class Search:
     def __init__(self, folder: Path, cache: Path, flags: list[str]):
         self.folder, self._log = folder, folder.with_suffix(".log")
         paths = (f"--output_dir={folder}", f"--cache_dir={cache}")
+        self.process: subprocess.Popen | None = None
         self._command = [sys.executable, "run_search.py", *SEARCH, *flags, *paths]
 
     def start(self) -> None:
@@ -62,6 +63,10 @@ class Search:
         self._started = time.time()
         with self._log.open("a") as log:
             self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
+
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self.process is not None and self.process.poll() is None
 
     def wait_until(self, is_so: Callable[[], bool], seconds: float, every_s: float = 0.001) -> bool:
         """Waits for something, for the process's end or for some seconds, whichever is first."""
@@ -136,25 +141,30 @@ def disturbed(search: Search, num_kills: int, unit_s: float, dice: random.Random
     """
     kills: collections.Counter[str] = collections.Counter()
     for number in range(num_kills):
-        search.start()
+        if not search.is_running():
+            search.start()
         if dice.random() < EARLY:
             search.wait_until(lambda: False, dice.uniform(0, 10))
         else:
             search.wait_until(search.is_at_work, 600)
             share = number * NUM_UNITS // num_kills
             search.wait_until(functools.partial(search.has_done, share), 600, every_s=0.1)
-            search.wait_until(lambda: False, dice.uniform(0, unit_s))
+            # At some moment of the next unit, however fast the machine is by now.
+            is_over = functools.partial(search.has_done, share + 1)
+            search.wait_until(is_over, dice.uniform(0, unit_s), every_s=0.05)
         is_hit_writing = dice.random() < WRITING and search.wait_until(search.is_writing, unit_s)
-        if search.process.poll() is None:
-            kills[search.phase() + (", writing" if is_hit_writing else "")] += 1
-            kill(victim(search.process.pid, dice))
-        # A killed worker leaves its driver, which goes on until its own turn comes.
-        if search.process.poll() is None and not search.wait_until(lambda: False, 1):
-            search.process.kill()
-        if search.process.wait() not in (0, -signal.SIGKILL):
+        if search.is_running():
+            hit = victim(search.process.pid, dice)
+            who = "" if hit == search.process.pid else ", a worker"
+            kills[search.phase() + (", writing" if is_hit_writing else "") + who] += 1
+            kill(hit)
+            # A killed worker leaves its driver, which goes on until its own turn comes.
+            search.wait_until(lambda: False, 1)
+        if search.process.poll() not in (None, 0, -signal.SIGKILL):
             search.finish()
         print(f"kill {number + 1}: {search.num_done()} of {NUM_UNITS} units done", flush=True)
-    search.start()
+    if not search.is_running():
+        search.start()
     search.finish()
     return dict(kills)
 

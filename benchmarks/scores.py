@@ -3,6 +3,7 @@
     python benchmarks/scores.py                     # the phantom: about 4 hours of one free core
     python benchmarks/scores.py --minutes=60
     python benchmarks/scores.py --sts=FOLDER        # real patients besides: another hour
+    python benchmarks/scores.py --sts=FOLDER --only_sts
 
 Start it again to go on, or a second time to use a second core: processes share the plan, each
 uses one thread, and one that is killed loses the training that it is at.
@@ -121,7 +122,8 @@ def plan(cohorts: Collection[str], further_first: bool) -> list[Job]:
         variants.append(tables.variant_jobs("sts", "default"))
     others = [*variants, tables.further_jobs(NUM_FURTHER)]
     parts = [tables.rungs_jobs(), tables.interleaved(*others)]
-    return list(itertools.chain(*(reversed(parts) if further_first else parts)))
+    jobs = itertools.chain(*(reversed(parts) if further_first else parts))
+    return [job for job in jobs if job.cohort in cohorts]
 
 
 def main() -> None:
@@ -138,6 +140,9 @@ def main() -> None:
         action="store_true",
         help="Begin with variants, patients and further architectures: for a second process.",
     )
+    parser.add_argument(
+        "--only_sts", action="store_true", help="Train on the real patients alone, --sts."
+    )
     parser.add_argument("--tables", type=Path, default=tables.FOLDER, help="Folder of the table.")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/scores"), help="Folder of caches and claims."
@@ -145,11 +150,15 @@ def main() -> None:
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    if given.only_sts and not given.sts:
+        parser.error("--only_sts trains on the folder that --sts names. Give --sts=FOLDER.")
     ends = time.monotonic() + 60 * given.minutes
     path = given.tables / tables.SCORES
     try:
         tables.read_rows(path)
-        subjects = {"phantom": phantom(given.work / "cache")}
+        subjects = {}
+        if not given.only_sts:
+            subjects["phantom"] = phantom(given.work / "cache")
         if given.sts:
             subjects["sts"] = patients(given.sts, given.work / "cache")
     except (ValueError, OSError) as error:

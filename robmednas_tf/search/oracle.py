@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import math
 import time
 import warnings
 from typing import Any
@@ -17,25 +16,13 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from robmednas_tf.search import tracking
-from robmednas_tf.search.failures import (
-    MAX_ATTEMPTS,
-    reason_of,
-    reason_of_deaths,
-    setup_fault,
-)
+from robmednas_tf.search.ending import Ending, judged
+from robmednas_tf.search.failures import MAX_ATTEMPTS, reason_of_deaths, setup_fault
 from robmednas_tf.search.folder_oracle import FolderOracle
-from robmednas_tf.search.front import lack_of
 from robmednas_tf.search.locking import locked
-from robmednas_tf.search.pruning import rungs_in, stopped_at
+from robmednas_tf.search.pruning import rungs_in
 from robmednas_tf.search.sampling import Values, key_of, untried
-from robmednas_tf.search.trials import (
-    FAILED,
-    PRUNED,
-    RUNNING,
-    TrialRecord,
-    checkpoint_path,
-    id_of,
-)
+from robmednas_tf.search.trials import FAILED, RUNNING, TrialRecord, checkpoint_path, id_of
 
 
 class RecordedOracle(FolderOracle):
@@ -159,29 +146,16 @@ class RecordedOracle(FolderOracle):
         record, kept = self.ledger[trial.trial_id], self.trials[trial.trial_id]
         values, found = self._grown(record, trial.hyperparameters)
         text = trial.message or ""
-        kept.status, reason = self._outcome(kept, record, trial.status, text)
-        again = kept.status == TrialStatus.INVALID and record.retries < self.max_retries_per_trial
-        pruned = kept.status == TrialStatus.COMPLETED and stopped_at(record) is not None
-        completed = kept.status == TrialStatus.COMPLETED and not pruned
-        if pruned:
-            kept.status, kept.score = tracking.STATUS_OF_PRUNED, None
-        elif not completed:
-            kept.status = TrialStatus.INVALID if again else TrialStatus.FAILED
-            kept.score, kept.message = None, text or reason
+        objectives = [self.objective, *self.further_objectives]
+        found_out = judged(kept, record, trial.status, text, objectives, self.score_trial)
+        ending = Ending.of(record, *found_out, self.max_retries_per_trial)
+        ending.settle(kept, text)
         self.ledger.change(
             record.trial_id,
-            status=RUNNING if again else PRUNED if pruned else kept.status,
             values=values,
             found=found,
-            score=float(kept.score) if completed else None,
-            # The next attempt is judged by itself alone.
-            metrics={} if again else tracking.metrics_at(kept, kept.best_step),
-            details={**record.details, **({"rungs": []} if again else {})},
-            best_step=int(kept.best_step or 0),
-            message=reason,
-            traceback=text if reason and "\n" in text else None,
             seconds=round(time.monotonic() - self._started[record.trial_id], 3),
-            retries=record.retries + again,
+            **ending.changes(kept, record, text),
         )
         self._display.on_trial_end(kept)
         self._let_go(record.trial_id)
@@ -247,23 +221,6 @@ class RecordedOracle(FolderOracle):
         self._started[record.trial_id] = time.monotonic()
         self._display.on_trial_begin(trial)
         return trial
-
-    def _outcome(
-        self, trial: Trial, record: TrialRecord, status: str, text: str
-    ) -> tuple[str, str | None]:
-        if status in (TrialStatus.INVALID, TrialStatus.FAILED):
-            return status, reason_of(text)
-        if status != TrialStatus.COMPLETED:
-            raise ValueError(f"A trial cannot end with the status {status!r}.")
-        if not trial.metrics.exists(self.objective.name):
-            return TrialStatus.INVALID, f"no {self.objective.name} was reported"
-        with tracking.quiet_about_nan():
-            self.score_trial(trial)
-        if not math.isfinite(trial.score):
-            return TrialStatus.INVALID, f"score is {trial.score}"
-        measured = dataclasses.replace(record, metrics=tracking.metrics_at(trial, trial.best_step))
-        lack = lack_of(measured, [each.name for each in self.further_objectives])
-        return TrialStatus.INVALID if lack else status, lack
 
     def _give_up(self, record: TrialRecord, deaths: int) -> None:
         checkpoint = checkpoint_path(self.folder, record.trial_id)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from functools import cached_property, partial
 
 import keras_tuner
 
 from robmednas_tf.cli import command as commands
+from robmednas_tf.cli.onnx_file import add_onnx
 from robmednas_tf.cli.search_confirm import confirm, remove_confirmation
 from robmednas_tf.cli.search_data import PreparedCohort, prepare
 from robmednas_tf.cli.search_flags import SearchSettings
+from robmednas_tf.cli.search_identity import files_of, search_identity
 from robmednas_tf.cli.search_outcome import outcome_of, outcome_recipe
 from robmednas_tf.cli.search_progress import ConsoleProgress
 from robmednas_tf.cli.search_record import with_memory_limit, write_search_record
@@ -25,8 +26,6 @@ from robmednas_tf.data.split import Split
 from robmednas_tf.files import write_text
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.objectives import DIRECTIONS
-from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
-from robmednas_tf.report.model_card import mr_in_words
 from robmednas_tf.report.panels import panel_image
 from robmednas_tf.report.pareto_csv import write_pareto_csv
 from robmednas_tf.report.trials_csv import write_trials_csv
@@ -136,28 +135,18 @@ class SearchRun:
             max_trials=search.num_trials,
             hyperparameters=space,
             seed=search.seed,
-            settings=self._identity(),
+            settings=self._identity,
             pruner=self.settings.pruner,
             max_attempts=search.max_attempts,
             check_details=require_details,
         )
 
+    @cached_property
     def _identity(self) -> dict:
-        used = self.sub.to_dict()
-        return {
-            "image_size": self.settings.data.image_size,
-            "slices_per_subject": self.settings.data.slices_per_subject,
-            "subjects": used,
-            **self._files(used),
-            "epsilon": self.settings.search.epsilon,
-            "training": asdict(self.settings.training),
-            "deterministic": self.settings.deterministic,
-            "max_memory_gb": self.limited.max_memory_gb,
-        }
+        return search_identity(self.limited, self.sub, self._files(self.sub.to_dict()))
 
     def _files(self, parts: Mapping[str, Iterable[str]]) -> dict[str, str]:
-        names = [name for part in parts.values() for name in part]
-        return {f"files of {name!r}": self.cache.key(self.cohort[name]) for name in names}
+        return files_of(self.cache, self.cohort, parts)
 
     def _search(self) -> None:
         training, search = self.settings.training, self.settings.search
@@ -194,7 +183,7 @@ class SearchRun:
             self.direction,
             self.oracle.records(),
             self.tuner.hypermodel,
-            self._identity(),
+            self._identity,
             self.executor,
         )
 
@@ -225,7 +214,7 @@ class SearchRun:
             self._hypermodel(final, self.subjects.final) if final else None,
             lambda: trial_model(self.tuner, winner),
             {
-                "search": self._identity(),
+                "search": self._identity,
                 "seed": self.settings.search.seed,
                 "trial": winner.trial_id,
                 "final": self.subjects.final.names,
@@ -235,9 +224,8 @@ class SearchRun:
             self.settings.search.max_attempts,
             self.executor,
         )
-        if self.settings.onnx and not (self.folder / "best_model" / ONNX_FILE).is_file():
-            words = mr_in_words(self.settings.data.preprocessing)
-            export_onnx(result.model, self.folder / "best_model", words)
+        if self.settings.onnx:
+            add_onnx(result.model, self.folder / "best_model", self.settings.data.preprocessing)
         self._report(winner, result)
         tell_result(self.folder, self.settings.search, winner, self.confirmation)
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import train_flags
+from robmednas_tf.cli.onnx_file import add_onnx
 from robmednas_tf.cli.run_record import read_used, require_unused, write_record
 from robmednas_tf.cli.subjects import identities, prepare_subjects
 from robmednas_tf.cli.train_architecture import architecture_folder
@@ -28,8 +29,6 @@ from robmednas_tf.evaluation.inference import AttackedInference
 from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json, write_text
 from robmednas_tf.models.architecture import Architecture
-from robmednas_tf.onnx_export import ONNX_FILE, export_onnx
-from robmednas_tf.report.model_card import mr_in_words
 
 _MADE, _RECIPE = "training.json", "run.json"
 
@@ -76,7 +75,8 @@ class TrainRun:
         else:
             print(f"The model in {self.folder} is trained.", flush=True)
         model, made = done
-        self._add_onnx(model)
+        if self.settings.onnx:
+            add_onnx(model, self.folder / "model", self.settings.data.preprocessing)
         write_report(
             self.folder,
             TrainedRun(
@@ -208,11 +208,6 @@ class TrainRun:
         write_json(self.folder / "model" / _MADE, made)
         self._checkpoint.unlink(missing_ok=True)
         return model, made
-
-    def _add_onnx(self, model: keras.Model) -> None:
-        folder = self.folder / "model"
-        if self.settings.onnx and not (folder / ONNX_FILE).is_file():
-            export_onnx(model, folder, mr_in_words(self.settings.data.preprocessing))
 
     def _say_where(self, made: dict[str, Any]) -> None:
         print(

@@ -29,7 +29,7 @@ def test_the_program_runs_and_has_six_lines_of_work():
 def test_two_commands_set_everything_up():
     whole = [command for command in COMMANDS if command.startswith("python3 -m venv")]
     assert whole[0].endswith("&& python run_search.py --oracle bayesian")
-    assert whole[1].endswith("&& python -m pytest")
+    assert whole[1].endswith("&& python -m pytest -n 2 --dist=loadfile")
 
 
 def flags_of(text):

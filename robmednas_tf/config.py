@@ -109,33 +109,6 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class AdversarialConfig:
-    """How slices are replaced by attacked ones in adversarial training.
-
-    Attributes:
-        replacement_probability: Of each slice, in (0, 1]. The paper's p is 0.5, so that it does
-            not matter that its formula gives p to the clean slice.
-        epsilon: L-infinity size of the FGSM attack, in z-score units, > 0.
-
-    Source: paper section 2.4.
-    """
-
-    replacement_probability: float = 0.5
-    epsilon: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not 0 < self.replacement_probability <= 1:
-            raise ValueError(
-                "replacement_probability must be in (0, 1]. "
-                f"Received: {self.replacement_probability}."
-            )
-        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
-            raise ValueError(
-                f"The epsilon of adversarial training must be > 0. Received: {self.epsilon}."
-            )
-
-
-@dataclass(frozen=True)
 class SearchConfig:
     """How a search proposes and scores candidates.
 

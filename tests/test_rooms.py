@@ -27,6 +27,7 @@ LEVELS = {
     "data.prepared": 1,
     "data.slices": 1,
     "attacks": 1,
+    "adversarial": 0,
     "attacks.notation": 0,
     "differences": 0,
     "tf_files": 1,

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from robmednas_tf.adversarial import AdversarialConfig
 from robmednas_tf.cli.command import flag_file
 from robmednas_tf.cli.environment import describe_environment
 from robmednas_tf.config import PHANTOM, DataConfig
@@ -148,5 +149,4 @@ def describe_training(recipe: Mapping[str, Any]) -> str:
     adversarial = recipe.get("adversarial")
     if not adversarial:
         return "regular"
-    share = 100 * adversarial["replacement_probability"]
-    return f"adversarial: {share:g} % of slices replaced by FGSM {adversarial['epsilon']:g}"
+    return f"adversarial: {AdversarialConfig(**adversarial).in_words}"

@@ -59,8 +59,7 @@ def greet(settings: TrainSettings, split: Split) -> None:
     adversarial = settings.adversarial
     how = "on clean slices"
     if adversarial is not None:
-        share = 100 * adversarial.replacement_probability
-        how = f"adversarially ({share:g} % of slices under FGSM {adversarial.epsilon:g})"
+        how = f"adversarially ({adversarial.in_words})"
     print(
         f"Training {settings.architecture} {how}: {len(split.train)} subjects to train, "
         f"{len(split.validation)} to validate, {len(split.test)} kept for testing; "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from absl import flags
 
-from robmednas_tf.cli import data_flags, training_flags
-from robmednas_tf.config import AdversarialConfig, DataConfig, TrainingConfig
+from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.cli import adversarial_flags, data_flags, training_flags
+from robmednas_tf.config import DataConfig, TrainingConfig
 from robmednas_tf.onnx_export import require_onnx
 
 FLAGS = flags.FlagValues()
@@ -33,26 +33,7 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 
-# Adversarial training.
-flags.DEFINE_bool(
-    "adversarial",
-    False,
-    "Replace some slices of each batch by their attacked versions (FGSM). Paper: section 2.4.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_float(
-    "replacement_probability",
-    0.5,
-    "Probability that adversarial training replaces a slice, each by itself. Paper: 0.5.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_float(
-    "attack_epsilon",
-    0.2,
-    "Size of the FGSM attack that adversarial training trains on and that validation shows, in "
-    "standard deviations of MR. Paper: 0.2.",
-    flag_values=FLAGS,
-)
+adversarial_flags.define(FLAGS)
 
 # How the run is run.
 flags.DEFINE_integer("seed", 0, "Seed of the weights and the batches.", flag_values=FLAGS)
@@ -120,7 +101,7 @@ def settings_from_flags() -> TrainSettings:
         architecture=FLAGS.architecture,
         data=data_flags.data_config(FLAGS),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, FLAGS.patience),
-        adversarial=_adversarial(),
+        adversarial=adversarial_flags.adversarial_config(FLAGS),
         attack_epsilon=FLAGS.attack_epsilon,
         seed=FLAGS.seed,
         checkpoint=FLAGS.checkpoint,
@@ -130,14 +111,3 @@ def settings_from_flags() -> TrainSettings:
         deterministic=FLAGS.deterministic,
         onnx=FLAGS.onnx,
     )
-
-
-def _adversarial() -> AdversarialConfig | None:
-    if not (math.isfinite(FLAGS.attack_epsilon) and FLAGS.attack_epsilon >= 0):
-        raise ValueError(f"--attack_epsilon must be >= 0. Received: {FLAGS.attack_epsilon}.")
-    if FLAGS.adversarial:
-        return AdversarialConfig(FLAGS.replacement_probability, FLAGS.attack_epsilon)
-    # Not whether it was given: a run's own flags.cfg gives every flag.
-    if FLAGS.replacement_probability == FLAGS["replacement_probability"].default:
-        return None
-    raise ValueError("--replacement_probability is for adversarial training: add --adversarial.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.data.preprocessing import Preprocessing
 

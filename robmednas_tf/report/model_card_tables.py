@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from robmednas_tf.config import AdversarialConfig
+from robmednas_tf.adversarial import KINDS, AdversarialConfig
 from robmednas_tf.data.intensities import CT_MEAN_HU, CT_SCALE_HU
 from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.models.architecture import Architecture
@@ -71,6 +71,7 @@ def training_rows(report: TrainingReport | SearchReport, making: Making) -> list
         ["Batch", wording.plural(config.batch_size, "slice")],
         ["Epochs", _epochs(making)],
         ["Adversarial training", _adversarial(making.adversarial)],
+        ["Cost of a step", _passes(making)],
         ["Weights at the start", f"kernels {config.kernel_initializer}; last layer {last}"],
         ["Weights kept", f"running average, decay {decay:g}" if decay else "as trained"],
         ["Precision", "bfloat16, exported in float32" if making.mixed_precision else "float32"],
@@ -134,10 +135,15 @@ def _epochs(making: Making) -> str:
     return f"{text}; the weights of epoch {making.best_epoch + 1} were kept"
 
 
+def _passes(making: Making) -> str:
+    if making.adversarial is None:
+        return "1 pass forward and back"
+    passes = making.adversarial.passes(making.training.epochs, making.num_epochs)
+    return f"{passes:.3g} passes forward and back, on average; 1 without attacks"
+
+
 def _adversarial(config: AdversarialConfig | None) -> str:
     if config is None:
         return "no"
-    return (
-        f"each slice replaced by its FGSM version, epsilon {config.epsilon:g}, with probability "
-        f"{config.replacement_probability:g}"
-    )
+    kind = KINDS[config.kind]
+    return f"{config.in_words}: {kind.summary} ({kind.source})"

@@ -38,6 +38,8 @@ class BestEpoch(keras.callbacks.Callback):
     Args:
         config: Number of epochs, patience.
         validate: Called with the averaged weights in place.
+        first_epoch: Number of the first epoch that may be the best, from 0; patience counts from
+            there. Of a training that ended before, any may be.
         checkpoint: File in which the training's state is kept after each epoch, or None.
 
     Raises:
@@ -46,9 +48,14 @@ class BestEpoch(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, config: TrainingConfig, validate: Validation, checkpoint: Path | None = None
+        self,
+        config: TrainingConfig,
+        validate: Validation,
+        checkpoint: Path | None = None,
+        first_epoch: int = 0,
     ):
         super().__init__()
+        self._first_epoch = first_epoch
         self._config, self._validate, self._checkpoint = config, validate, checkpoint
         self.history: dict[str, list[float]] = {}
         self._best_weights: list[np.ndarray] = []
@@ -61,15 +68,18 @@ class BestEpoch(keras.callbacks.Callback):
     @property
     def best_epoch(self) -> int:
         """Number of the epoch with the lowest validation loss, from 0."""
-        return int(np.argmin(self.history["val_loss"]))
+        losses = self._losses()
+        return self.num_epochs - len(losses) + int(np.argmin(losses))
 
     @property
     def is_over(self) -> bool:
         """Whether all epochs are done, or patience is at its end."""
+        if self.num_epochs >= self._config.epochs:
+            return True
         patience = self._config.patience
-        return self.num_epochs >= self._config.epochs or (
-            bool(self.num_epochs and patience) and self.num_epochs - 1 - self.best_epoch >= patience
-        )
+        if not patience or self.num_epochs <= self._first_epoch:
+            return False
+        return self.num_epochs - 1 - self.best_epoch >= patience
 
     def on_epoch_end(self, epoch, logs=None):
         """Validates and notes the epoch; stops a training that went wrong or stands still."""
@@ -109,10 +119,15 @@ class BestEpoch(keras.callbacks.Callback):
         optimizer.swap_average()
         quantities = self._validate()
         # A loss that is not a number is kept too: what follows says so.
-        if not quantities["val_loss"] >= min(self.history.get("val_loss", ()), default=math.inf):
+        is_first = self.num_epochs == self._first_epoch
+        if is_first or not quantities["val_loss"] >= min(self._losses(), default=math.inf):
             self._best_weights = self.model.get_weights()
         optimizer.swap_average()
         return quantities
+
+    def _losses(self) -> list[float]:
+        losses = self.history.get("val_loss", [])
+        return losses[self._first_epoch :] or losses
 
     def restore(self, model: keras.Model) -> None:
         """Puts `model` and its optimizer in the checkpoint's state, where there is one."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.adversarial import KINDS, AdversarialConfig
+from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices
 from robmednas_tf.training.checkpoints import BestEpoch, Validation
 from robmednas_tf.training.unet import TrainableUNet, slice_errors
@@ -87,7 +88,7 @@ def fit(
         FloatingPointError: If the loss becomes NaN or infinite, or the attack of an adversarial
             training moves nothing.
     """
-    best = BestEpoch(config, validate, checkpoint)
+    best = BestEpoch(config, validate, checkpoint, _first_that_counts(model, config))
     best.set_model(model)
     best.restore(model)
     asking = _Asking(best, pauses)
@@ -96,7 +97,7 @@ def fit(
         best.on_train_end()
     else:
         model.fit(
-            _batches(train, model.adversarial, best.num_epochs),
+            _batches(train, model.adversarial, config.epochs, best.num_epochs),
             steps_per_epoch=train.num_steps,
             initial_epoch=best.num_epochs,
             epochs=config.epochs,
@@ -120,7 +121,7 @@ def best_of(
     Returns:
         The best epoch and the history; None where no epoch was kept.
     """
-    best = BestEpoch(config, dict, checkpoint)
+    best = BestEpoch(config, dict, checkpoint, _first_that_counts(model, config))
     best.set_model(model)
     best.restore(model)
     if not best.num_epochs:
@@ -170,19 +171,35 @@ class MeanLoss:
         return {"val_loss": float(tf.reduce_mean(errors))}
 
 
+def _first_that_counts(model: TrainableUNet, config: TrainingConfig) -> int:
+    # A network that has seen no attack is not what was asked for, however good it is on clean MR.
+    return model.adversarial.first_epoch(config.epochs) if model.adversarial else 0
+
+
 def _batches(
-    train: ShuffledSlices, adversarial: AdversarialConfig | None, first_epoch: int
+    train: ShuffledSlices,
+    adversarial: AdversarialConfig | None,
+    epochs: int,
+    first_epoch: int,
 ) -> tf.data.Dataset:
     batches = train.batches(first_epoch)
     if adversarial is None:
         return batches
+    first_attacked = adversarial.first_epoch(epochs) * train.num_steps
 
-    # Which slices are replaced follows from seed and step alone, so that neither a training that
-    # goes on nor one on several devices draws anew.
+    # Which slices are replaced follows from seed and step alone, and so does the noise, so that
+    # neither a training that goes on nor one on several devices draws anew.
     def draw(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         mr, ct = batch
         seed = tf.stack([tf.constant(train.seed, tf.int64), step])
         chance = tf.random.stateless_uniform(tf.shape(mr)[:1], seed)
-        return mr, ct, chance < adversarial.replacement_probability
+        replaced = (chance < adversarial.replacement_probability) & (step >= first_attacked)
+        if KINDS[adversarial.kind].needs_noise:
+            # Another stream than the chances'.
+            seed = tf.random.fold_in(seed, 1)
+            noise = tf.random.stateless_uniform(tf.shape(mr), seed, -1.0, 1.0)
+        else:
+            noise = tf.zeros_like(mr)
+        return mr, ct, replaced, noise
 
     return batches.enumerate(first_epoch * train.num_steps).map(draw)

@@ -1,6 +1,6 @@
 """The training step: squared error per slice, of clean slices or of some that were attacked.
 
-Source: paper sections 2.2 to 2.4.
+Source: paper sections 2.2 to 2.4; `robmednas_tf.adversarial.KINDS`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from robmednas_tf.attacks.fgsm import fgsm
-from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.adversarial import TRADES, AdversarialConfig
+from robmednas_tf.config import TrainingConfig
+from robmednas_tf.training.attacked import attack_slices
 from robmednas_tf.training.optimizer import FlatAdam
 
 
@@ -19,9 +20,10 @@ class TrainableUNet(keras.Model):
     """A U-Net with the method's training step.
 
     Its batches are `(mr, ct)`, float32 `(batch, height, width, 1)`, and in adversarial training
-    `(mr, ct, replaced)`, `replaced` a boolean for each slice. Each epoch logs `loss`, the mean over
-    the slices that were trained on; adversarial training also logs `replaced`, the share of slices
-    that the attack took the place of, and `perturbation`, these slices' mean `|delta| / epsilon`.
+    `(mr, ct, replaced, noise)`: `replaced` a boolean for each slice, `noise` like `mr`, uniform in
+    [-1, 1), for attacks that start at a random point. Each epoch logs `loss`, the mean over the
+    slices that were trained on; adversarial training also logs `replaced`, the share of slices that
+    were attacked, and `perturbation`, these slices' mean `|step| / epsilon`.
     Its weights are kept, or a `keras.Model` of its input and output is saved; not itself.
 
     Args:
@@ -46,10 +48,15 @@ class TrainableUNet(keras.Model):
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, Any]:
         """Trains on one batch and returns the epoch's means so far."""
         (mr, ct, *others), counts = _never_empty(data)
-        if self.adversarial is not None:
-            mr = self._with_attacked(mr, ct, others[0], counts, self.adversarial.epsilon)
+        config, trained_on = self.adversarial, mr
+        if config is not None:
+            replaced, noise = others
+            trained_on = self._with_attacked(mr, ct, replaced, noise, counts, config)
         with tf.GradientTape() as tape:
-            errors = slice_errors(ct, self(mr, training=True))
+            if config is not None and config.kind == TRADES:
+                errors = self._trades_errors(mr, ct, trained_on, config.beta)
+            else:
+                errors = slice_errors(ct, self(trained_on, training=True))
             loss = tf.reduce_sum(errors * counts) / _sum_everywhere(counts)
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
@@ -61,35 +68,50 @@ class TrainableUNet(keras.Model):
         # by, and average its parts, which fails where they are of unequal size.
         del iterator, data_batch
 
+    def _trades_errors(
+        self, mr: tf.Tensor, ct: tf.Tensor, attacked: tf.Tensor, beta: float
+    ) -> tf.Tensor:
+        synthetic_ct = self(mr, training=True)
+        # Where a slice was not attacked, the second term is zero.
+        away = slice_errors(tf.cast(synthetic_ct, tf.float32), self(attacked, training=True))
+        return slice_errors(ct, synthetic_ct) + beta * away
+
     def _with_attacked(
         self,
         mr: tf.Tensor,
         ct: tf.Tensor,
         replaced: tf.Tensor,
+        noise: tf.Tensor,
         counts: tf.Tensor,
-        epsilon: float,
+        config: AdversarialConfig,
     ) -> tf.Tensor:
         if self.jit_compile:
             # XLA knows no shapes that depend on values.
-            attacked = fgsm(self, mr, ct, epsilon)
+            attacked, moved = attack_slices(self, mr, ct, noise, config)
             mixed = tf.where(replaced[:, None, None, None], attacked, mr)
         else:
             # oneDNN's convolutions do not take an empty batch.
-            mixed = tf.cond(
+            mixed, moved = tf.cond(
                 tf.reduce_any(replaced),
-                lambda: self._some_attacked(mr, ct, tf.where(replaced), epsilon),
-                lambda: mr,
+                lambda: self._some_attacked(mr, ct, noise, tf.where(replaced), config),
+                lambda: (mr, tf.zeros_like(counts)),
             )
-        moved = tf.reduce_mean(tf.abs(mixed - mr), axis=(1, 2, 3)) / epsilon
         self._perturbation.update_state(moved, sample_weight=tf.cast(replaced, tf.float32))
         self._replaced.update_state(replaced, sample_weight=counts)
         return mixed
 
     def _some_attacked(
-        self, mr: tf.Tensor, ct: tf.Tensor, places: tf.Tensor, epsilon: float
-    ) -> tf.Tensor:
-        attacked = fgsm(self, tf.gather_nd(mr, places), tf.gather_nd(ct, places), epsilon)
-        return tf.tensor_scatter_nd_update(mr, places, attacked)
+        self,
+        mr: tf.Tensor,
+        ct: tf.Tensor,
+        noise: tf.Tensor,
+        places: tf.Tensor,
+        config: AdversarialConfig,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        some_mr, some_ct, some_noise = (tf.gather_nd(each, places) for each in (mr, ct, noise))
+        attacked, moved = attack_slices(self, some_mr, some_ct, some_noise, config)
+        everywhere = tf.scatter_nd(places, moved, tf.shape(mr, tf.int64)[:1])
+        return tf.tensor_scatter_nd_update(mr, places, attacked), everywhere
 
 
 def slice_errors(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:

@@ -54,8 +54,9 @@ def test_the_card_tells_the_training_and_names_no_subject(trained):
         best = made(folder)["best_epoch"] + 1
         assert "4 of at most 4 (5 without" in rows["Epochs"][0]
         assert rows["Epochs"][0].endswith(f"the weights of epoch {best} were kept")
-        attacked = "its FGSM version, epsilon 0.2, with probability 0.5"
+        attacked = "50 % of slices under FGSM 0.2"
         assert (attacked in rows["Adversarial training"][0]) == (name == "adversarial")
+        assert rows["Cost of a step"][0].startswith("1.5 " if name == "adversarial" else "1 ")
         assert "learning rate 0.01" in rows["Optimiser"][0]
         assert "run_train.py --flagfile=flags.cfg" in card
         assert str(folder) not in card
@@ -177,6 +178,13 @@ def refused(refusal):
         (["--adversarial", "--attack_epsilon=0"], "epsilon of adversarial training must be > 0"),
         (["--adversarial", "--replacement_probability=2"], "replacement_probability must be in"),
         (["--replacement_probability=0.3"], "add --adversarial"),
+        (["--adversarial=trade"], "must be one of none, bernoulli_fgsm, nfgsm, trades, finetune"),
+        (["--adversarial=trade"], "Did you mean 'trades'?"),
+        (["--adversarial", "nfgsm"], "nfgsm"),
+        (["--adversarial=trades", "--trades_beta=0"], "beta of adversarial training must be > 0"),
+        (["--adversarial=finetune", "--clean_share=1"], "clean_share must be in (0, 1)"),
+        (["--adversarial", "--trades_beta=2"], "--trades_beta is for --adversarial=trades"),
+        (["--clean_share=0.5"], "--clean_share is for --adversarial=finetune"),
         (["--mirrored", "--jit_compile"], "do not go together"),
         (["--num_phantoms=2"], "at least 3 subjects"),
         (["--num_phantoms=5", "--num_test=4"], "--num_test"),

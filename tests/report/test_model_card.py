@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.models.architecture import NAMED, Architecture, Block
 from robmednas_tf.report.contents import ScoreGroup, ScoreRow
@@ -105,8 +106,9 @@ def test_the_training_is_told(write):
         ({"training": TrainingConfig(epochs=9, kernel_initializer="orthogonal")}, "orthogonal"),
         (
             {"adversarial": AdversarialConfig(0.3, 0.15)},
-            "its FGSM version, epsilon 0.15, with probability 0.3",
+            "30 % of slices under FGSM 0.15: its FGSM version takes its place (paper section 2.4)",
         ),
+        ({"adversarial": AdversarialConfig(0.3, 0.15)}, "1.3 passes forward and back, on average"),
         ({"preprocessing": Preprocessing("mask")}, "deviation inside the body mask"),
         ({"preprocessing": Preprocessing("mask")}, "`serve(mr, mask)`"),
         (

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from robmednas_tf.adversarial import AdversarialConfig
 from robmednas_tf.attacks.fgsm import fgsm, prediction_and_gradient
-from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
-from robmednas_tf.training.fit import MeanLoss, fit
+from robmednas_tf.training.fit import MeanLoss, _batches, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
 SMALL = Architecture((Block("0100", 8),), (Block("0100", 8),))
@@ -32,6 +33,13 @@ def batch():
     return tf.constant(mr), tf.constant(ct)
 
 
+def batches(batch, replaced, noise=None):
+    """One batch in the form of adversarial training."""
+    mr, ct = batch
+    noise = tf.zeros_like(mr) if noise is None else noise
+    return tf.data.Dataset.from_tensors((mr, ct, tf.constant(np.array(replaced, bool)), noise))
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("replaced", [[0, 1, 1, 0, 0, 1], [0] * 6, [1] * 6])
 def test_a_step_is_that_of_the_papers_loss(batch, replaced, jit_compile):
@@ -48,7 +56,7 @@ def test_a_step_is_that_of_the_papers_loss(batch, replaced, jit_compile):
     gradients = tape.gradient(loss, naive.trainable_variables)
     keras.optimizers.Adam(1e-3, amsgrad=True).apply(gradients, naive.trainable_variables)
 
-    data = tf.data.Dataset.from_tensors((mr, ct, tf.constant(np.array(replaced, bool))))
+    data = batches(batch, replaced)
     logs = model.fit(data, verbose=0).history
     assert logs["loss"][0] == pytest.approx(float(loss), rel=1e-5)
     assert logs["replaced"][0] == pytest.approx(np.mean(replaced))
@@ -58,9 +66,87 @@ def test_a_step_is_that_of_the_papers_loss(batch, replaced, jit_compile):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
-def train(heads, adversarial, epochs=3, checkpoint=None, seed=0):
+def squared(one, other):
+    return tf.reduce_mean(tf.square(one - other), axis=(1, 2, 3))
+
+
+def signs(model, start, target):
+    """Signs of the gradient of the error at `start`, written out."""
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        loss = tf.reduce_sum(squared(target, model(start)))
+    return tf.sign(tape.gradient(loss, start))
+
+
+@pytest.mark.parametrize("replaced", [[0, 1, 1, 0, 0, 1], [0] * 6])
+@pytest.mark.parametrize("kind", ["nfgsm", "trades"])
+def test_a_step_of_the_other_kinds_is_that_of_their_loss(batch, kind, replaced):
+    mr, ct = batch
+    noise = tf.random.stateless_uniform(mr.shape, (3, 4), -1.0, 1.0)
+    chosen = tf.reshape(tf.constant(replaced, tf.float32), (6, 1, 1, 1))
+    model, naive = network(AdversarialConfig(kind=kind, epsilon=0.1, beta=3.0)), network()
+    if kind == "nfgsm":
+        start = mr + 0.2 * noise
+        attacked = start + 0.1 * signs(naive, start, ct)
+    else:
+        attacked = mr + 0.1 * signs(naive, mr + 0.1 * tf.sign(noise), naive(mr))
+    attacked = chosen * attacked + (1 - chosen) * mr
+    with tf.GradientTape() as tape:
+        if kind == "nfgsm":
+            losses = squared(ct, naive(attacked))
+        else:
+            losses = squared(ct, naive(mr)) + 3 * squared(naive(mr), naive(attacked))
+        loss = tf.reduce_mean(losses)
+    gradients = tape.gradient(loss, naive.trainable_variables)
+    keras.optimizers.Adam(1e-3, amsgrad=True).apply(gradients, naive.trainable_variables)
+
+    logs = model.fit(batches(batch, replaced, noise), verbose=0).history
+    assert logs["loss"][0] == pytest.approx(float(loss), rel=1e-5)
+    assert logs["perturbation"][0] == pytest.approx(float(any(replaced)), abs=1e-2)
+    for one, other in zip(model.get_weights(), naive.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_noise_is_new_each_step_and_follows_from_the_seed(prepared_heads):
+    def drawn(seed, first_epoch=0):
+        slices = ShuffledSlices(tuple(prepared_heads[:2]), 6, seed)
+        steps = _batches(slices, AdversarialConfig(kind="nfgsm"), 9, first_epoch)
+        return [noise.numpy() for *_, noise in steps.take(2 * slices.num_steps)]
+
+    steps = drawn(0)
+    everything = np.concatenate([each.ravel() for each in steps])
+    assert everything.min() < -0.99 and everything.max() > 0.99
+    assert abs(everything.mean()) < 0.02 and everything.var() == pytest.approx(1 / 3, abs=0.01)
+    assert not np.array_equal(steps[0], steps[1])
+    assert not np.array_equal(steps[0], drawn(1)[0])
+    half = len(steps) // 2
+    np.testing.assert_array_equal(steps[half], drawn(0, first_epoch=1)[0])
+
+
+def test_fine_tuning_attacks_and_keeps_an_epoch_after_its_clean_share(prepared_heads):
+    config = AdversarialConfig(1.0, 0.5, "finetune", clean_share=0.5)
+    _, result = train(prepared_heads, config, epochs=5, patience=1)
+    # ceil(0.5 * 5) clean epochs, whatever the patience is.
+    assert result.history["replaced"][:3] == [0, 0, 0]
+    assert all(share == 1 for share in result.history["replaced"][3:])
+    assert len(result.history["replaced"]) > 3
+    late = result.history["val_loss"][3:]
+    assert result.best_epoch == 3 + int(np.argmin(late))
+
+
+def test_a_training_costs_what_its_attacks_cost():
+    assert AdversarialConfig(0.5).passes(10, 10) == 1.5
+    assert AdversarialConfig(1.0, kind="nfgsm").passes(10, 4) == 2
+    assert AdversarialConfig(1.0, kind="trades").passes(10, 10) == 3
+    # Clean for 70 %, then FGSM, at 1.3 times the cost.
+    assert AdversarialConfig(1.0, kind="finetune").passes(10, 10) == pytest.approx(1.3)
+    assert AdversarialConfig(1.0, kind="finetune").passes(10, 8) == pytest.approx(1 + 1 / 8)
+    assert AdversarialConfig(1.0, kind="finetune").first_epoch(1) == 0
+
+
+def train(heads, adversarial, epochs=3, checkpoint=None, seed=0, patience=0):
     model = TrainableUNet(build_unet(SMALL, (16, 16, 1)), adversarial)
-    config = TrainingConfig(epochs=epochs, learning_rate=3e-3)
+    config = TrainingConfig(epochs=epochs, learning_rate=3e-3, patience=patience)
     compile_model(model, config)
     slices = ShuffledSlices(tuple(heads[:2]), config.batch_size, seed)
     validate = MeanLoss(model, ordered_batches(heads[2:3], config.batch_size))
@@ -108,6 +194,9 @@ def test_an_attack_that_moves_nothing_is_an_error(prepared_heads):
         ({"replacement_probability": 1.5}, "replacement_probability"),
         ({"epsilon": 0.0}, "epsilon of adversarial training must be > 0"),
         ({"epsilon": float("nan")}, "epsilon"),
+        ({"kind": "pgd"}, "must be one of bernoulli_fgsm, nfgsm, trades, finetune"),
+        ({"kind": "trades", "beta": -1.0}, "beta of adversarial training must be > 0"),
+        ({"kind": "finetune", "clean_share": 1.0}, r"clean_share must be in \(0, 1\)"),
     ],
 )
 def test_impossible_adversarial_settings_are_refused(values, message):
@@ -130,7 +219,7 @@ def test_attacks_stay_in_float32_in_mixed_precision(batch):
 
 def test_mixed_precision_trains_adversarially(batch):
     model = network(AdversarialConfig(), dtype_policy="mixed_bfloat16")
-    data = tf.data.Dataset.from_tensors((*batch, tf.constant([True, False] * 3))).repeat(20)
+    data = batches(batch, [True, False] * 3).repeat(20)
     losses = [model.fit(data, verbose=0).history["loss"][0] for _ in range(3)]
     assert losses[-1] < losses[0]
     assert model.layers[2].compute_dtype == "bfloat16"
@@ -144,7 +233,8 @@ import numpy as np
 import tensorflow as tf
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from robmednas_tf.config import AdversarialConfig, TrainingConfig
+from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.prepared import SliceCache
 from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
@@ -169,7 +259,7 @@ def train(strategy, adversarial, config=config, checkpoint=None):
         result = fit(model, slices, validate, config, checkpoint=checkpoint)
     return result.history
 
-for adversarial in (None, AdversarialConfig()):
+for adversarial in (None, AdversarialConfig(kind="trades")):
     one = train(tf.distribute.get_strategy(), adversarial)
     both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     # Stopped after an epoch, as by a kill.

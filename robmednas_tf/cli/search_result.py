@@ -83,6 +83,7 @@ def final_model(
         path = folder / "model.keras"
         try:
             model = keras.saving.load_model(path, compile=False)
+            _drop_checkpoints(folder)
             return FinalModel(model, made["note"], made["history"])
         except DAMAGE as error:
             _warn_of_damage(path, error)
@@ -105,8 +106,7 @@ def final_model(
     (folder / _MADE).unlink(missing_ok=True)
     export_model(model, folder, preprocessing=preprocessing)
     write_json(folder / _MADE, {"recipe": recipe, "note": note, "history": history})
-    for path in folder.glob("checkpoint-*"):
-        path.unlink()
+    _drop_checkpoints(folder)
     return FinalModel(model, note, history)
 
 
@@ -148,6 +148,11 @@ def tell_result(
         f"Curves:  tensorboard --logdir {folder / 'tensorboard'}",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _drop_checkpoints(folder: Path) -> None:
+    for path in folder.glob("checkpoint-*"):
+        path.unlink()
 
 
 def _train(

@@ -32,6 +32,7 @@ from robmednas_tf.search.pruning import rungs_in
 from robmednas_tf.search.run_folder import writing_in
 from robmednas_tf.search.tensorboard import write_hparams_config, write_rungs
 from robmednas_tf.search.trials import (
+    RUNNING,
     TrialRecord,
     best,
     checkpoint_path,
@@ -111,10 +112,14 @@ class SearchTuner(keras_tuner.Tuner):
             self.on_search_end()
 
     def on_search_begin(self) -> None:
-        """Declares the HParams page's columns."""
+        """Declares the HParams page's columns, and tidies up after a run that was killed."""
         write_hparams_config(
             self.folder / "tensorboard", self.oracle.get_space(), self.oracle.objective.name
         )
+        for record in self.oracle.records():
+            if record.status != RUNNING:
+                checkpoint_path(self.folder, record.trial_id).unlink(missing_ok=True)
+        self._drop_weights()
 
     def next_job(self) -> Job | None:
         """Begins the next trial, unless the budget is used or the space holds no more."""

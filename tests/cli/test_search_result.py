@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import keras
 import pytest
 
 from robmednas_tf.cli import search_result
@@ -86,3 +87,11 @@ def test_a_damaged_model_is_made_anew_and_said(make, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"PK\3\4 half")
     with pytest.warns(RuntimeWarning, match=r"model\.keras' is damaged; its network is trained"):
         assert make(lambda: ("anew", HISTORY)).model == "anew"
+
+
+def test_killed_when_the_model_was_made_nothing_is_trained_and_no_state_is_left(make, tmp_path):
+    make(lambda: ("first", HISTORY))
+    keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]).save(tmp_path / "model.keras")
+    (tmp_path / "checkpoint-of-it.npz").write_text("left")
+    assert make(raising(AssertionError("trained again"))).history == HISTORY
+    assert not list(tmp_path.glob("checkpoint*"))

@@ -29,6 +29,7 @@ from robmednas_tf.search.trials import (
     RUNNING,
     checkpoint_path,
     read_trials,
+    weights_path,
 )
 from robmednas_tf.search.tuner import SearchTuner
 
@@ -152,11 +153,17 @@ def test_progress_is_told_in_order(searched):
     assert len(told) == 12
 
 
-def test_a_second_search_in_the_folder_has_nothing_to_do(searched, hypermodel):
+def test_a_second_search_in_the_folder_only_removes_what_a_kill_has_left(searched, hypermodel):
+    before = sorted(searched.folder.glob("trials/*/*"))
+    # Killed after a trial's record said that it has ended, and before anything was removed.
+    for path in (checkpoint_path, weights_path):
+        for trial in searched.oracle.get_best_trials(3)[1:]:
+            path(searched.folder, trial.trial_id).write_text("left")
     again = make_tuner(hypermodel, searched.folder)
     again.search()
     assert again.progress.told == []
     assert again.oracle.records() == searched.oracle.records()
+    assert sorted(searched.folder.glob("trials/*/*")) == before
 
 
 def test_nothing_is_built_to_discover_the_space(hypermodel, tmp_path, monkeypatch):

@@ -90,6 +90,12 @@ def fitted(config: WorkersConfig) -> WorkersConfig:
     )
 
 
+def num_workers(config: WorkersConfig) -> int:
+    """Returns how many jobs can be done at once on the nodes that are there now, at least one."""
+    room = max(1, capacity(nodes(), config.cpus_per_trial, config.gpus_per_trial or 0.0))
+    return min(config.num_workers or room, room)
+
+
 def capacity(resources: Iterable[Mapping[str, float]], cpus: int, gpus: float) -> int:
     """Returns how many jobs nodes hold at once.
 

@@ -19,8 +19,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from robmednas_tf.config import WorkersConfig
 from robmednas_tf.search.executor import Job, Outcome, WorkerLostError
 from robmednas_tf.search.failures import InfeasibleTrialError
-from robmednas_tf.search.ray_cluster import capacity, nodes
-from robmednas_tf.search.ray_worker import Mailbox, do_job
+from robmednas_tf.search.ray_cluster import nodes, num_workers
+from robmednas_tf.search.ray_worker import Mailbox, as_task, do_job
 
 
 class RayExecutor:
@@ -28,20 +28,16 @@ class RayExecutor:
 
     Args:
         config: How many at once, and what each has; as from `fitted`.
-        prepare: Called once in each worker's process before its first job; picklable.
+        start: Called once in each worker's process, before its first job; picklable.
+        check: Called in a worker before every job; raises what none can be done with. Picklable.
     """
 
-    def __init__(self, config: WorkersConfig, prepare: Callable[[], None]):
+    def __init__(self, config: WorkersConfig, start: Callable[[], None], check: Callable[[], None]):
         self._config = config
-        self._prepare = prepare
+        self._start, self._check = start, check
         self._mailbox: Any = _mailbox()
         self._letter: Any = self._mailbox.next_letter.remote()
-        self._task: Any = ray.remote(
-            max_retries=0,
-            num_cpus=config.cpus_per_trial,
-            # Any of a GPU, and the process serves one task alone.
-            num_gpus=config.gpus_per_trial or 0.0,
-        )(do_job)
+        self._task: Any = as_task(do_job, config)
         self._numbers = itertools.count()
         # Each job's number and name by what Ray knows it by.
         self._running: dict[Any, tuple[int, str]] = {}
@@ -49,15 +45,13 @@ class RayExecutor:
     @property
     def num_workers(self) -> int:
         """How many jobs can be done at once, on the nodes that are there now."""
-        config = self._config
-        room = max(1, capacity(nodes(), config.cpus_per_trial, config.gpus_per_trial or 0.0))
-        return min(config.num_workers or room, room)
+        return num_workers(self._config)
 
     def submit(self, job: Job) -> None:
         """Begins a job as soon as there is room for it."""
         number = next(self._numbers)
-        task = self._task.options(name=job.name)
-        ref = task.remote(self._prepare, cloudpickle.dumps(job.work), self._mailbox, number)
+        task, work = self._task.options(name=job.name), cloudpickle.dumps(job.work)
+        ref = task.remote(self._start, self._check, work, self._mailbox, number)
         self._running[ref] = number, job.name
 
     def wait(self, told: Callable[..., Any]) -> tuple[str, Outcome]:

@@ -12,27 +12,59 @@ from typing import Any
 import ray
 from ray import cloudpickle
 
+from robmednas_tf.config import WorkersConfig
 from robmednas_tf.search.executor import Outcome, outcome_of
 
 # A job's number and the place of the letter among those that it wrote.
 LetterId = tuple[int, int]
 
-_is_prepared = False
+_is_started = False
 
 
-def do_job(prepare: Callable[[], None], work: bytes, mailbox: Any, number: int) -> Outcome:
+def as_task(function: Callable[..., Any], config: WorkersConfig) -> Any:
+    """Returns a function as a task of Ray's, with a worker's share of processors and GPUs."""
+    return ray.remote(
+        max_retries=0,
+        num_cpus=config.cpus_per_trial,
+        # Any of a GPU, and the process serves one task alone.
+        num_gpus=config.gpus_per_trial or 0.0,
+    )(function)
+
+
+def start_workers(config: WorkersConfig, num_workers: int, start: Callable[[], None]) -> None:
+    """Has workers start what their jobs need, and does not wait: the first jobs find it there.
+
+    What fails here fails again where a job begins, and is told there.
+
+    Args:
+        config: What each worker has. One with a GPU has a new process for each job: it starts none.
+        num_workers: How many there can be at once.
+        start: Called once in each worker's process; picklable.
+    """
+    if not config.gpus_per_trial:
+        task = as_task(_start_once, config).options(name="start")
+        for _ in range(num_workers):
+            task.remote(start)
+
+
+def do_job(
+    start: Callable[[], None],
+    check: Callable[[], None],
+    work: bytes,
+    mailbox: Any,
+    number: int,
+) -> Outcome:
     """Does a job in this process.
 
     Args:
-        prepare: Called before the process's first job.
-        work: The job's work, pickled: reading it may start TensorFlow, which is to be prepared.
+        start: Called once in each process, before its first job.
+        check: Called before every job; raises what none could be done with.
+        work: The job's work, pickled: reading it may start TensorFlow, which is `start`'s to do.
         mailbox: Handle of a `Mailbox`.
         number: The job's.
     """
-    global _is_prepared
-    if not _is_prepared:
-        prepare()
-        _is_prepared = True
+    check()
+    _start_once(start)
     places = itertools.count()
 
     def tell(*message: Any) -> Any:
@@ -40,6 +72,13 @@ def do_job(prepare: Callable[[], None], work: bytes, mailbox: Any, number: int) 
         return ray.get(mailbox.ask.remote((number, next(places)), message))
 
     return _portable(outcome_of(lambda: cloudpickle.loads(work)(tell)))
+
+
+def _start_once(start: Callable[[], None]) -> None:
+    global _is_started
+    if not _is_started:
+        start()
+        _is_started = True
 
 
 def _portable(outcome: Outcome) -> Outcome:

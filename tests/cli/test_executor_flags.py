@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from robmednas_tf.cli import executor_flags
-from robmednas_tf.cli.executors import start_worker
+from robmednas_tf.cli.executors import require_folders
 from robmednas_tf.cli.search_progress import ConsoleProgress
 from robmednas_tf.config import WorkersConfig
 from robmednas_tf.search.trials import COMPLETED, FAILED, RUNNING, TrialRecord, id_of
@@ -96,4 +96,4 @@ def test_a_pipe_is_told_of_ends_and_of_workers_that_ended(monkeypatch):
 
 def test_a_worker_that_does_not_share_the_folders_says_so(tmp_path):
     with pytest.raises(ValueError, match=r"does not see folder .*elsewhere.*--output_dir"):
-        start_worker(False, 1, (tmp_path, tmp_path / "elsewhere"))
+        require_folders((tmp_path, tmp_path / "elsewhere"))

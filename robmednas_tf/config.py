@@ -6,6 +6,7 @@ The defaults are the quick start's; `configs/paper.cfg` holds the paper's number
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,7 +184,8 @@ class WorkersConfig:
             raise ValueError(
                 f"gpus_per_trial must be a whole number or a share below 1. Received: {gpus:g}."
             )
-        if "://" in self.address:
+        # No scheme: Ray's client of that kind would run all but the driver elsewhere.
+        if self.address not in ("", "auto") and not re.fullmatch(r"[^/]+:\d{1,5}", self.address):
             raise ValueError(
                 "ray_address must be host:port, or auto on a machine of the cluster. "
                 f"Received: {self.address!r}."

@@ -83,10 +83,15 @@ def fitted(config: WorkersConfig) -> WorkersConfig:
     if wanted <= room:
         return config
     has = "; ".join(f"{each.get('CPU', 0):g} and {each.get('GPU', 0):g}" for each in there)
+    share = f"--cpus_per_trial={cpus} and --gpus_per_trial={gpus:g}"
+    if not room:
+        raise ValueError(
+            f"Some machine of Ray's must have what one trial gets. Received: {share}, where its "
+            f"machines have so many CPUs and GPUs: {has}. Give a trial less."
+        )
     raise ValueError(
-        f"Ray has room for {room} trials at once of --cpus_per_trial={cpus} and "
-        f"--gpus_per_trial={gpus:g}: its machines have so many CPUs and GPUs: {has}. "
-        f"Received: --num_workers={wanted}. Give fewer workers, or less to each."
+        f"Ray has room for {room} trials at once of {share}: its machines have so many CPUs and "
+        f"GPUs: {has}. Received: --num_workers={wanted}. Give fewer workers, or less to each."
     )
 
 

@@ -32,14 +32,21 @@ def test_a_worker_gets_a_gpu_where_there_are_any(monkeypatch, gpus):
     assert ray_cluster.fitted(WorkersConfig(gpus_per_trial=0.0)).gpus_per_trial == 0.0
 
 
-@pytest.mark.parametrize("config", [WorkersConfig(5), WorkersConfig(cpus_per_trial=5)])
-def test_more_than_there_is_room_for_is_refused(monkeypatch, config):
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (WorkersConfig(5), r"room for 4 trials.*: 4 and 0\. Received: --num_workers=5\."),
+        (WorkersConfig(cpus_per_trial=5), r"Received: --cpus_per_trial=5 .*: 4 and 0\."),
+        (WorkersConfig(gpus_per_trial=0.5), r"Received: .*--gpus_per_trial=0\.5,.*: 4 and 0\."),
+    ],
+)
+def test_more_than_there_is_room_for_is_refused(monkeypatch, config, said):
     monkeypatch.setattr(ray_cluster, "nodes", lambda: [{"CPU": 4.0}])
-    with pytest.raises(ValueError, match=r"room for [04] trials.*: 4 and 0\. Received: --num_w"):
+    with pytest.raises(ValueError, match=said):
         ray_cluster.fitted(config)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "nowhere.invalid:6379"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "nowhere.invalid:6379"])
 def test_a_cluster_that_does_not_answer_is_refused_at_once(address):
     with (
         pytest.raises(ValueError, match=f"must answer at --ray_address.*Received: '{address}'"),
@@ -56,6 +63,7 @@ def test_a_cluster_that_does_not_answer_is_refused_at_once(address):
         ({"gpus_per_trial": 1.5}, "a whole number or a share below 1"),
         ({"gpus_per_trial": -1.0}, "a whole number or a share below 1"),
         ({"address": "ray://head:10001"}, "ray_address must be host:port"),
+        ({"address": "127.0.0.1"}, "ray_address must be host:port.*Received: '127"),
     ],
 )
 def test_settings_outside_their_domain_are_refused(wrong, said):

@@ -16,23 +16,16 @@ import accelerated_networks as networks
 import jax
 import jax.numpy as jnp
 import numpy as np
+from accelerated_scoring import BATCH_SIZE, Slices, attack, score
 
-from robmednas_tf.data.intensities import CT_MEAN_HU, CT_SCALE_HU
-from robmednas_tf.evaluation.metrics import RegionScore
-from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.models.architecture import Architecture
 
 # Running averages of the weights, each with a best epoch of its own; 0 is the weights themselves.
 DECAYS = (0.96, 0.9, 0.0, 0.98)
 PATIENCE = 5
-BATCH_SIZE = 6
-EPSILONS = (0.06, 0.2)
-# Steps of projected gradient descent, at the larger epsilon.
-PGD_STEPS = (5, 20)
 _BETA_1, _BETA_2, _SMALL = 0.9, 0.999, 1e-7
 
 State = dict[str, Any]
-Slices = tuple[jax.Array, jax.Array]
 
 
 def begin(weights: networks.Weights) -> State:
@@ -128,143 +121,28 @@ def epoch(
             functools.partial(slice_errors, envelope, weights, gates), parts
         ).mean()
     )(state["averages"])
-    state["best"] = _better(state, state["best"], found, jnp.ones(len(DECAYS), bool))
-    state["end"] = _better(state, state["end"], found, ~state["is_over"])
-    state["is_over"] |= state["epoch"] - state["end"]["epoch"] >= PATIENCE
-    state["epoch"] += 1
-    return state, losses, found
+    return chosen(state, found), losses, found
+
+
+def chosen(state: State, found: jax.Array) -> State:
+    """Keeps each average's weights where an epoch's validation losses are the lowest so far."""
+    best = _better(state, state["best"], found, jnp.ones(len(DECAYS), bool))
+    end = _better(state, state["end"], found, ~state["is_over"])
+    is_over = state["is_over"] | (state["epoch"] - end["epoch"] >= PATIENCE)
+    return {**state, "best": best, "end": end, "is_over": is_over, "epoch": state["epoch"] + 1}
 
 
 def _better(state: State, best: State, found: jax.Array, open_: jax.Array) -> State:
     takes = (found < best["loss"]) & open_
 
-    def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
+    def taken(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(takes.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
     return {
-        "weights": jax.tree.map(chosen, state["averages"], best["weights"]),
-        "loss": chosen(found, best["loss"]),
-        "epoch": chosen(jnp.full(len(DECAYS), state["epoch"]), best["epoch"]),
+        "weights": jax.tree.map(taken, state["averages"], best["weights"]),
+        "loss": taken(found, best["loss"]),
+        "epoch": taken(jnp.full(len(DECAYS), state["epoch"]), best["epoch"]),
     }
-
-
-def sums(truth: jax.Array, y_pred: jax.Array) -> jax.Array:
-    """Returns what Dice and MAE are made from.
-
-    Args:
-        truth: CT in HU.
-        y_pred: Normalised synthetic CT, like `truth`.
-
-    Returns:
-        `(regions, 4)`: pixels in both, in truth, in the prediction, and the truth's sum of absolute
-        errors in HU.
-    """
-    found = y_pred * CT_SCALE_HU + CT_MEAN_HU
-    rows = []
-    for region in REGIONS.values():
-        here, there = region.contains(truth), region.contains(found)
-        error = jnp.where(here, jnp.abs(truth - found), 0.0).sum()
-        rows.append(jnp.stack([(here & there).sum(), here.sum(), there.sum(), error]))
-    return jnp.stack(rows)
-
-
-def region_scores(sums: np.ndarray) -> dict[str, RegionScore]:
-    """Returns a subject's scores from its sums, as `VolumeMetrics` does."""
-    scores = {}
-    for name, (both, in_true, in_pred, error) in zip(REGIONS, sums.astype(float), strict=True):
-        dice = 2 * both / (in_true + in_pred) if in_true + in_pred else float("nan")
-        scores[name] = RegionScore(dice, error / in_true if in_true else float("nan"))
-    return scores
-
-
-def score(
-    envelope: Architecture,
-    copies: networks.Weights,
-    place: jax.Array,
-    gates: networks.Gates,
-    subject: Slices,
-) -> jax.Array:
-    """Scores a network on a subject, clean and under FGSM of both epsilons.
-
-    Args:
-        envelope: In whose shapes the network is.
-        copies: The weights of each average.
-        place: Which of them is scored.
-        gates: The network's.
-        subject: MR, and CT in HU.
-
-    Returns:
-        `(conditions, regions, 4)`: see `sums`.
-    """
-    weights = jax.tree.map(lambda each: each[place], copies)
-
-    def on_batch(slices: Slices) -> jax.Array:
-        mr, truth = slices
-        ct = (truth - CT_MEAN_HU) / CT_SCALE_HU
-        clean, sign = _explained(envelope, weights, gates, (mr, ct))
-        attacked = [mr + epsilon * sign for epsilon in EPSILONS]
-        found = [clean, *(networks.predict(envelope, weights, gates, each) for each in attacked)]
-        return jnp.stack([sums(truth, each) for each in found])
-
-    return _over_batches(on_batch, subject)
-
-
-def attack(
-    envelope: Architecture,
-    copies: networks.Weights,
-    place: jax.Array,
-    gates: networks.Gates,
-    subject: Slices,
-) -> tuple[jax.Array, jax.Array]:
-    """Scores a network clean, under FGSM and under projected gradient descent of some steps.
-
-    The steps are `2.5 * epsilon / steps` long and start at the clean MR (Madry et al. 2018 start at
-    random). Arguments are those of `score`.
-
-    Returns:
-        `(conditions, regions, 4)`, see `sums`, and each condition's sum of slices' mean squared
-        errors.
-    """
-    epsilon = EPSILONS[-1]
-    weights = jax.tree.map(lambda each: each[place], copies)
-
-    def on_batch(slices: Slices) -> tuple[jax.Array, jax.Array]:
-        mr, truth = slices
-        ct = (truth - CT_MEAN_HU) / CT_SCALE_HU
-
-        def moved(steps: int) -> jax.Array:
-            def further(_: int, here: jax.Array) -> jax.Array:
-                _, sign = _explained(envelope, weights, gates, (here, ct))
-                there = here + 2.5 * epsilon / steps * sign
-                return jnp.clip(there, mr - epsilon, mr + epsilon)
-
-            return jax.lax.fori_loop(0, steps, further, mr)
-
-        _, sign = _explained(envelope, weights, gates, (mr, ct))
-        inputs = [mr, mr + epsilon * sign, *map(moved, PGD_STEPS)]
-        found = [networks.predict(envelope, weights, gates, each) for each in inputs]
-        errors = jnp.stack([jnp.square(ct - each).mean(axis=(1, 2, 3)).sum() for each in found])
-        return jnp.stack([sums(truth, each) for each in found]), errors
-
-    return _over_batches(on_batch, subject)
-
-
-def _explained(
-    envelope: Architecture, weights: networks.Weights, gates: networks.Gates, slices: Slices
-) -> tuple[jax.Array, jax.Array]:
-    mr, ct = slices
-
-    def loss_of(mr: jax.Array) -> tuple[jax.Array, jax.Array]:
-        found = networks.predict(envelope, weights, gates, mr)
-        return jnp.square(ct - found).mean(axis=(1, 2, 3)).sum(), found
-
-    gradient, found = jax.grad(loss_of, has_aux=True)(mr)
-    return found, jnp.sign(gradient)
-
-
-def _over_batches(function: Any, subject: Slices) -> Any:
-    parts = jax.tree.map(lambda each: each.reshape(-1, BATCH_SIZE, *each.shape[1:]), subject)
-    return jax.tree.map(lambda each: each.sum(axis=0), jax.lax.map(function, parts))
 
 
 class Programs:

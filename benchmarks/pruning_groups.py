@@ -45,8 +45,8 @@ def print_groups(
     again = _others(trainings)
     full = [max(group, key=lambda key: trainings[key].score) for group in groups]
     print(
-        f"{len(groups)} groups of {size}, {whole} epochs each when all are trained to the end; best "
-        f"score {np.mean([trainings[key].score for key in full]):.4f}, its quality "
+        f"{len(groups)} groups of {size}, {whole} epochs each when all are trained to the end; "
+        f"best score {np.mean([trainings[key].score for key in full]):.4f}, its quality "
         f"{np.mean([trainings[key].quality for key in full]):.4f}.\n"
     )
     print("| search | epochs | same winner | score | quality | of other seeds | n |")

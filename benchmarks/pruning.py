@@ -3,6 +3,7 @@
     python benchmarks/pruning.py searches --folder=RUNS --seeds=10
     python benchmarks/pruning.py simulated --seeds=20
     python benchmarks/pruning.py replay --scores=SCORES.csv --rungs 1,4 6
+    python benchmarks/pruning.py groups --scores=benchmarks/tables/accelerated.csv
 
 `searches` runs two TPE searches a seed on made-up heads that are new for each seed: one without a
 pruner and one with successive halving, whose trials count until a share of the other's epochs, a
@@ -11,8 +12,9 @@ again with new seeds and scored on heads that no search has seen; the difference
 what counts. What is done in the folder is not done again.
 
 `replay` puts random candidates whose scores at every rung are known in random orders, and asks what
-either way would have found, and for how many epochs. `simulated` makes curves up, for TPE searches
-of more candidates than can be trained here. Neither trains anything.
+either way would have found, and for how many epochs. `groups` parts them into disjoint groups
+instead, each a random search by itself. `simulated` makes curves up, for TPE searches
+of more candidates than can be trained here. None of these trains anything.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from pathlib import Path
 import keras
 import keras_tuner
 import numpy as np
-from pruning_replay import print_replay, read_candidates
+from pruning_groups import print_groups
+from pruning_replay import print_replay, read_candidates, read_trainings
 from pruning_simulation import print_simulation
 
 from robmednas_tf.config import TrainingConfig
@@ -195,6 +198,17 @@ def main() -> None:
     real.add_argument("--share", type=float, default=1 / 3, help="Of epochs, for these.")
     replay = commands.add_parser("replay", help="Known curves in random orders.")
     replay.add_argument("--scores", type=Path, required=True, help="The table of scores.py.")
+    parted = commands.add_parser("groups", help="Disjoint groups of known curves.")
+    parted.add_argument("--scores", type=Path, required=True, help="As for replay.")
+    parted.add_argument("--size", type=int, default=20, help="Candidates of a group.")
+    parted.add_argument("--epochs", type=int, default=36, help="Of a trial.")
+    parted.add_argument(
+        "--rungs", nargs="+", default=["6,18", "4,12", "12", "18"], help="Rungs to try."
+    )
+    replay.add_argument("--epochs", type=float, default=math.inf, help="Of a trial.")
+    replay.add_argument(
+        "--architectures", type=float, default=math.inf, help="Of the first so many."
+    )
     replay.add_argument("--averaging", default="0.9", help="Decay of the weights' average.")
     replay.add_argument("--orders", type=int, default=500, help="How many.")
     replay.add_argument(
@@ -220,8 +234,13 @@ def main() -> None:
         print_simulation(arguments.seeds, correlations)
     else:
         rungs = [tuple(map(int, each.split(","))) for each in arguments.rungs]
-        candidates = read_candidates(arguments.scores, arguments.averaging)
-        print_replay(candidates, rungs, arguments.orders)
+        if arguments.command == "groups":
+            trainings = read_trainings(arguments.scores, "0.9", arguments.epochs)
+            print_groups(trainings, rungs, arguments.size)
+        else:
+            chosen = (arguments.averaging, arguments.epochs, arguments.architectures)
+            candidates = read_candidates(arguments.scores, *chosen)
+            print_replay(candidates, rungs, arguments.orders)
 
 
 if __name__ == "__main__":

@@ -36,30 +36,51 @@ class Candidate:
         return self.scores[max(self.scores)]
 
 
-def read_candidates(path: Path, averaging: str) -> list[Candidate]:
-    """Reads the candidates of `scores.csv` that have every score, and a quality.
+# Architecture and seed.
+Training = tuple[int, int]
+
+
+def read_trainings(
+    path: Path, averaging: str, epochs: float = math.inf
+) -> dict[Training, Candidate]:
+    """Reads the trainings of a table that have every score, and a quality, in its order.
 
     Args:
-        path: The table that `scores.py` makes.
+        path: The table that `scores.py` or `scores_accelerated.py` makes.
         averaging: Which decay of the weights' average to go by.
+        epochs: Of a trial; what comes later is left out.
     """
-    scores: dict[str, dict[int, float]] = defaultdict(dict)
-    qualities: dict[str, float] = {}
+    scores: dict[Training, dict[int, float]] = defaultdict(dict)
+    qualities: dict[Training, dict[str, float]] = defaultdict(dict)
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if (row["cohort"], row["variant"], row["seed"]) != ("phantom", "default", "0"):
+            if (row["cohort"], row["variant"]) != ("phantom", "default"):
                 continue
+            key = int(row["architecture"]), int(row["seed"])
             dice = [float(row[f"dice_fgsm:0.2_{place}"] or math.nan) for place in range(1, 5)]
-            if row["epoch"] == "end":
-                qualities[row["architecture"]] = float(np.nanmean(dice))
-            elif row["subjects"] == "scoring" and row["averaging"] == averaging:
+            if (row["epoch"], row["subjects"]) == ("end", "apart"):
+                qualities[key][row["averaging"]] = float(np.nanmean(dice))
+            elif row["subjects"] != "scoring" or row["averaging"] != averaging:
+                continue
+            elif row["epoch"] != "end" and int(row["epoch"]) <= epochs:
                 # A search's own subject is the first.
-                scores[row["architecture"]][int(row["epoch"])] = dice[0]
-    epochs = {epoch for each in scores.values() for epoch in each}
+                scores[key][int(row["epoch"])] = dice[0]
+    wanted = {epoch for each in scores.values() for epoch in each}
+    # The end is scored with this average where there is one.
+    return {
+        key: Candidate(scores[key], own.get(averaging, next(iter(own.values()))))
+        for key, own in qualities.items()
+        if scores[key].keys() == wanted
+    }
+
+
+def read_candidates(
+    path: Path, averaging: str, epochs: float = math.inf, num_architectures: float = math.inf
+) -> list[Candidate]:
+    """Reads seed 0's trainings of the first so many architectures; see `read_trainings`."""
+    found = read_trainings(path, averaging, epochs)
     return [
-        Candidate(scores[name], quality)
-        for name, quality in qualities.items()
-        if scores[name].keys() == epochs
+        each for (number, seed), each in found.items() if not seed and number < num_architectures
     ]
 
 

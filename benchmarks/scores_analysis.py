@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import scores_long
 import scores_statistics as statistics
 import scores_table as tables
 from scores_figure import figure
@@ -23,87 +24,23 @@ from scores_kinds import (
     ALL_PLACES,
     AT_END,
     BY_EPOCH,
-    KINDS,
     ON_TWO,
     SCORES,
     VARIANTS,
     Score,
     Training,
-    paired,
 )
+from scores_rungs import MIN_REPEATED, NUM_CANDIDATES, halving_table, kinds_table, rung_table
 
 from robmednas_tf.report.style import write_figure
-from robmednas_tf.search.bootstrap import Estimate
 
-RULES = ((1,), (2,), (3,), (4,), (6,), (8,), (1, 4), (2, 6), (3, 8), (4, 8))
-NUM_CANDIDATES = 12
-MIN_REPEATED = 4
-AGREEMENT = (statistics.spearman, statistics.kendall)
-
-
-def rung_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str]]:
-    """Returns the agreement of each rung's score with the scores at epoch 12 and at the end."""
-    lines = []
-    for rung in (*tables.RUNGS, tables.EPOCHS):
-        line = [str(rung)]
-        at_rung = Score(epochs=(rung,), averaging=averaging).values(rows)
-        for target in (Score(places=ALL_PLACES[1:]), AT_END):
-            x, y = paired(at_rung, target.values(rows))
-            line += [_text(statistics.bootstrapped(each, x, y)) for each in AGREEMENT]
-            for part in (3, 9):
-                found = statistics.halving([x], [rung], x, y, NUM_CANDIDATES, tables.EPOCHS, part)
-                line.append(_text(found.kept))
-        lines.append([*line, str(len(x))])
-    return lines
-
-
-def kinds_table(rows: Sequence[tables.Row]) -> list[list[str]]:
-    """Returns the rank correlation of kinds of score at each rung with the score at the end."""
-    rungs = (*tables.RUNGS, tables.EPOCHS)
-    kinds = {
-        name: [dataclasses.replace(kind, epochs=(rung,)).values(rows) for rung in rungs]
-        for name, kind in KINDS.items()
-    }
-    # The same trainings for all.
-    common = set.intersection(*(set(values) for each in kinds.values() for values in each))
-    worth = {key: value for key, value in AT_END.values(rows).items() if key in common}
-    if len(worth) < MIN_REPEATED:
-        return []
-    lines = []
-    for name, each in kinds.items():
-        pairs = [paired(values, worth) for values in each]
-        found = [_text(statistics.bootstrapped(statistics.spearman, *pair)) for pair in pairs]
-        lines.append([name, *found, str(len(worth))])
-    return lines
-
-
-def halving_table(rows: Sequence[tables.Row], averaging: float) -> list[list[str]]:
-    """Returns what rules of halving lose and save."""
-    targets = [Score(places=ALL_PLACES[1:]).values(rows), AT_END.values(rows)]
-    scores = {
-        rung: Score(epochs=(rung,), averaging=averaging).values(rows)
-        for rung in (*tables.RUNGS, tables.EPOCHS)
-    }
-    lines = []
-    for rule in RULES:
-        cells = []
-        for target in targets:
-            common = sorted(set(target).intersection(*scores.values()))
-            common = [training for training in common if training[1] == 0]
-            values = {
-                rung: np.array([each[key] for key in common]) for rung, each in scores.items()
-            }
-            found = statistics.halving(
-                [values[rung] for rung in rule],
-                rule,
-                values[tables.EPOCHS],
-                np.array([target[key] for key in common]),
-                NUM_CANDIDATES,
-                tables.EPOCHS,
-            )
-            cells += [_text(found.kept), _text(found.loss, 4)]
-        lines.append([", ".join(map(str, rule)), f"{found.epochs:.2f}", *cells])
-    return lines
+NUM_LONG_CANDIDATES = 20
+HEAD_OF_ICC = ["score", "architectures x seeds", "mean", "sd of seeds", "ICC"]
+HEAD_OF_ICC += [
+    "ICC less the first's",
+    "Spearman between seeds",
+    "Spearman with another seed's end",
+]
 
 
 def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[list[str]]:
@@ -120,10 +57,10 @@ def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[l
         ended = [place for place, number in enumerate(numbers) if (number, 0) in end]
         worth = np.array([end[numbers[place], 0] for place in ended])
         line = [name, f"{len(numbers)} x {num_seeds}", f"{abs(mine.mean()):.3f}"]
-        line += [f"{statistics.seed_sd(mine):.4f}", _text(statistics.icc(mine))]
-        line += [_text(statistics.icc_difference(mine, other))]
-        line += [_text(statistics.between_seeds(mine))]
-        lines.append([*line, _text(statistics.with_worth(mine[ended, 1:], worth))])
+        line += [f"{statistics.seed_sd(mine):.4f}", statistics.text(statistics.icc(mine))]
+        line += [statistics.text(statistics.icc_difference(mine, other))]
+        line += [statistics.text(statistics.between_seeds(mine))]
+        lines.append([*line, statistics.text(statistics.with_worth(mine[ended, 1:], worth))])
     return lines
 
 
@@ -140,9 +77,8 @@ def subjects_table(rows: Sequence[tables.Row]) -> list[list[str]]:
             num_seeds, numbers = _repeated(scores[0].keys())
             choices = [_matrix(values, numbers, num_seeds) for values in scores]
             each = [statistics.icc(values).value for values in choices]
-            line.append(
-                f"{_text(statistics.mean_icc(choices))}; {min(each):.2f} to {max(each):.2f}"
-            )
+            found = statistics.text(statistics.mean_icc(choices))
+            line.append(f"{found}; {min(each):.2f} to {max(each):.2f}")
         lines.append([*line, f"{len(numbers)} x {num_seeds}"])
     return lines
 
@@ -166,7 +102,7 @@ def _repeated(trainings: Collection[Training]) -> tuple[int, list[int]]:
 def inventory(rows: Sequence[tables.Row]) -> list[list[str]]:
     """Returns how many trainings of each kind the table holds."""
     trained = Counter(key[:2] + key[3:] for key in {tables.key_of(row) for row in rows})
-    ends = (tables.key_of(row) for row in rows if row["epoch"] == tables.END)
+    ends = {tables.key_of(row) for row in rows if row["epoch"] == tables.END}
     ended = Counter(key[:2] + key[3:] for key in ends)
     return [[*kind, str(trained[kind]), str(ended[kind])] for kind in sorted(trained)]
 
@@ -179,11 +115,6 @@ def print_table(title: str, head: Sequence[str], lines: Sequence[Sequence[str]])
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for line in lines:
         print(f"| {' | '.join(line)} |")
-
-
-def _text(estimate: Estimate, digits: int = 2) -> str:
-    value, low, high = (f"{each:.{digits}f}" for each in dataclasses.astuple(estimate))
-    return value if low == "nan" else f"{value} [{low}, {high}]"
 
 
 def print_rungs(rows: Sequence[tables.Row]) -> None:
@@ -206,8 +137,7 @@ def print_icc(rows: Sequence[tables.Row]) -> None:
     conditions = [f"ICC, {condition}; range of the choices" for condition in tables.CONDITIONS]
     head = ["subjects", *conditions, "architectures x seeds"]
     print_table("Number of subjects, average 0.96", head, subjects_table(rows))
-    head = ["score", "architectures x seeds", "mean", "sd of seeds", "ICC", "ICC less the first's"]
-    head += ["Spearman between seeds", "Spearman with another seed's end"]
+    head = HEAD_OF_ICC
     print_table("Kinds of score, on two subjects", head, icc_table(rows, SCORES))
     print_table("Epochs, on the search's own subject", head, icc_table(rows, BY_EPOCH))
     variants = {
@@ -220,15 +150,38 @@ def print_icc(rows: Sequence[tables.Row]) -> None:
     print_table("Real patients, on two of them", head, icc_table(rows, patients))
 
 
+def print_long(rows: Sequence[tables.Row]) -> None:
+    if not any(row["epoch"] == str(scores_long.LAST) for row in rows):
+        return
+    head = ["epoch"]
+    for target in ("epoch 36, other subjects", "the end"):
+        head += [f"with {target}", "of other seeds"]
+    for averaging in scores_long.AVERAGES:
+        lines = scores_long.rungs_table(rows, averaging)
+        print_table(f"Rungs of 36 epochs, average {averaging:g}: Spearman", [*head, "n"], lines)
+        head_of_rules = ["rungs", "share of epochs"]
+        for target in ("epoch 36", "the end"):
+            head_of_rules += [f"the best stays, {target}", f"loss of Dice, {target}"]
+        lines = scores_long.halving_table(rows, averaging, NUM_LONG_CANDIDATES)
+        title = f"Halving by 3 among {NUM_LONG_CANDIDATES}, 36 epochs, average {averaging:g}"
+        print_table(title, head_of_rules, lines)
+    scores = {**scores_long.BY_LENGTH, **scores_long.OTHERS_OF_LENGTH}
+    print_table("Longer trainings", HEAD_OF_ICC, icc_table(rows, scores))
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tables", type=Path, default=tables.FOLDER, help="Folder of the table.")
+    parser.add_argument("--table", default=tables.SCORES, help="Its file.")
+    parser.add_argument("--architectures", type=int, help="The first so many; all without it.")
     parser.add_argument("--figure", type=Path, help="Draws a figure into this .png or .svg file.")
     given = parser.parse_args()
-    rows = tables.read_rows(given.tables / tables.SCORES)
+    rows = tables.read_rows(given.tables / given.table)
+    if given.architectures:
+        rows = [row for row in rows if int(row["architecture"]) < given.architectures]
     ended = len(AT_END.values(rows))
     if ended < MIN_REPEATED:
         parser.error(
@@ -236,13 +189,14 @@ def main() -> None:
             f"the end. Received: {ended}. Run scores.py first."
         )
     print(
-        "# The tables behind [scores.md](scores.md)\n\nPrinted by `benchmarks/scores_analysis.py`. "
-        "Brackets hold 95 % intervals over architectures."
+        "# The tables behind [scores.md](scores.md)\n\nPrinted by `benchmarks/scores_analysis.py` "
+        f"from `benchmarks/tables/{given.table}`. Brackets hold 95 % intervals over architectures."
     )
     head = ["cohort", "training", "seed", "trainings", "of them to the end"]
     print_table("What there is", head, inventory(rows))
     print_rungs(rows)
     print_icc(rows)
+    print_long(rows)
     if given.figure:
         write_figure(figure(rows), given.figure)
 

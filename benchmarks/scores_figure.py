@@ -72,6 +72,7 @@ def _paths(axes: Axes, rows: Sequence[tables.Row]) -> None:
     values = [dataclasses.replace(score, epochs=(epoch,)).values(rows) for epoch in EPOCHS]
     worth = AT_END.values(rows)
     common = sorted(set(worth).intersection(*values), key=worth.__getitem__)
+    common = [key for key in common if key[1] == 0]
     for place, key in enumerate(common):
         share = (place + 1) / len(common)
         path = np.array([each[key] for each in values])

@@ -126,6 +126,9 @@ VARIANTS = {
     "learning rate 0.003": "large_steps",
     "Keras's start (Glorot, last layer at random)": "keras_start",
     "one order of slices for all": "one_order",
+    "one start for all seeds": "one_start",
+    "learning rate 0.001, falling to 0": "cosine",
+    "learning rate 0.003, falling to 0": "large_cosine",
 }
 
 

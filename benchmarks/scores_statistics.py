@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,12 @@ def kendall(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _cosine(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return (x * y).sum(axis=-1) / np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+
+
+def text(estimate: Estimate, digits: int = 2) -> str:
+    """Returns an estimate for a table, with its interval where it has one."""
+    value, low, high = (f"{each:.{digits}f}" for each in dataclasses.astuple(estimate))
+    return value if low == "nan" else f"{value} [{low}, {high}]"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from robmednas_tf.files import write_text
 
 FOLDER = Path(__file__).resolve().parent / "tables"
 SCORES, ARCHITECTURES = "scores.csv", "architectures.csv"
+# What `scores_accelerated.py` makes, which is never mixed with the other.
+ACCELERATED = "accelerated.csv"
 
 EPOCHS = 12
 RUNGS = (1, 2, 3, 4, 6, 8, 10)

@@ -41,6 +41,7 @@ LEVELS = {
     "onnx_export": 2,
     # Two floors of one storey: the report draws what evaluation and search have left.
     "search": 3.1,
+    "search.seeding": 0,
     "report": 3.2,
     "cli": 4,
 }

@@ -8,7 +8,7 @@ Source: paper sections 2.2 to 2.7.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from robmednas_tf.search.seeding import repeat_seed
@@ -67,9 +67,7 @@ class StudyConfig:
             if value < least:
                 raise ValueError(f"--{name} must be at least {least}. Received: {value}.")
         if self.folds < 0 or self.folds == 1:
-            raise ValueError(
-                f"--folds must be at least 2, or 0 for none. Received: {self.folds}."
-            )
+            raise ValueError(f"--folds must be at least 2, or 0 for none. Received: {self.folds}.")
         if self.select_on not in SELECT_ON:
             raise ValueError(
                 f"--select_on must be one of {', '.join(SELECT_ON)}. Received: {self.select_on!r}."
@@ -118,6 +116,8 @@ class Step:
         arm: Key of `ARMS`; None of a step of all.
         number: Of the repeat, seed or fold, from 1; None where it is none.
         twin: None where there is none.
+        is_renewed: Whether it is done anew, instead of refused, where its arguments differ from
+            those that it was done with: more repeats make no other study.
     """
 
     name: str
@@ -128,6 +128,7 @@ class Step:
     arm: str | None = None
     number: int | None = None
     twin: Twin | None = None
+    is_renewed: bool = False
 
     @property
     def folder(self) -> str:
@@ -162,6 +163,11 @@ class Plan:
     def __getitem__(self, name: str) -> Step:
         return self._by_name[name]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The steps' names, in order."""
+        return tuple(step.name for step in self.steps)
+
     @cached_property
     def _by_name(self) -> Mapping[str, Step]:
         return {step.name: step for step in self.steps}
@@ -179,7 +185,9 @@ class Plan:
         found: set[str] = set()
         for text in texts:
             names = {
-                step.name for step in self.steps if f"{step.name}/".startswith(text.rstrip("/") + "/")
+                step.name
+                for step in self.steps
+                if f"{step.name}/".startswith(text.rstrip("/") + "/")
             }
             if not names:
                 kinds = dict.fromkeys(step.name.partition("/")[0] for step in self.steps)
@@ -189,6 +197,14 @@ class Plan:
                 )
             found |= names
         return found
+
+    def followers_of(self, name: str) -> list[Step]:
+        """Returns the steps that follow one, directly or by way of others."""
+        found = {name}
+        for step in self.steps:
+            if found & {*step.after}:
+                found.add(step.name)
+        return [step for step in self.steps if step.name in found - {name}]
 
     def with_what_they_follow(self, names: Iterable[str]) -> set[str]:
         """Returns steps and all that has to be done before them."""
@@ -209,17 +225,20 @@ class StepFlags:
     Attributes:
         search: To `run_search.py`.
         train: To `run_train.py`, the architecture and the seed left out.
+        adversarial: Besides, where it trains adversarially.
         evaluate: To `run_eval.py`, models left out.
         baseline: What `run_train.py` calls the hand-crafted architecture.
         num_slices: Slices that figures show.
+        draw: To the drawing of random architectures, seeds left out.
     """
 
     search: Sequence[str] = ()
     train: Sequence[str] = ()
+    adversarial: Sequence[str] = ("--adversarial",)
     evaluate: Sequence[str] = ()
     baseline: str = "baseline"
     num_slices: int = 5
-    draw: Sequence[str] = field(default=())
+    draw: Sequence[str] = ()
 
 
 def make_plan(config: StudyConfig, flags: StepFlags) -> Plan:
@@ -242,40 +261,44 @@ class _Planner:
         self.config, self.flags = config, flags
 
     def steps(self) -> Iterator[Step]:
-        """Yields every step; cheap arms first, so that there is something to look at soon."""
-        yield self._draw()
+        """Yields every step, arm by arm; what needs all arms follows them."""
+        steps: list[Step] = []
         for arm in ARMS:
-            yield from self._arm(arm)
-        picks = [f"pick/{arm}" for arm in ARMS]
-        yield self._compare(picks)
-        ends = ["compare", *(step.name for step in self._evaluations())]
+            steps += self._arm(arm)
+        steps.append(self._compare([f"pick/{arm}" for arm in ARMS]))
+        steps += self._further_baselines()
+        steps += self._seeds(ROBMEDNAS_T)
         for arm in STUDIED:
-            yield from self._seeds(arm)
-            yield from self._folds(arm)
-        yield Step("collect", "collect", (), tuple(dict.fromkeys([*ends, *picks])))
-
-    def _draw(self) -> Step:
-        count, config = self.config.repeats, self.config
-        seeds = ",".join(str(config.own_seed(RANDOM, each)) for each in range(1, count + 1))
-        arguments = (*self.flags.draw, f"--seeds={seeds}")
-        return Step(f"draw/{RANDOM}", "draw", arguments, arm=RANDOM)
+            steps += self._folds(arm)
+        yield from steps
+        names = tuple(step.name for step in steps)
+        yield Step("collect", "collect", (f"--steps={len(names)}",), names, is_renewed=True)
 
     def _arm(self, arm: str) -> Iterator[Step]:
         numbers = range(1, self.config.repeats_of(arm) + 1)
         for number in numbers:
-            if arm in ORACLES:
-                yield self._search(arm, number)
-            yield from self._trained(arm, number, *self._origin(arm, number))
+            origin = self._origin(arm, number)
+            if origin is not None:
+                yield origin
+            architecture = self._architecture(arm, number)
+            yield from self._trained(arm, number, architecture, (origin.name,) if origin else ())
         yield self._pick(arm, [place(number) for number in numbers])
 
-    def _origin(self, arm: str, number: int) -> tuple[str, tuple[str, ...]]:
+    def _origin(self, arm: str, number: int) -> Step | None:
+        """Returns the step that finds a repeat's architecture; None where it is known."""
         if arm in ORACLES:
-            name = f"search/{arm}/{place(number)}"
-            return f"{STUDY}/steps/{name}", (name,)
+            return self._search(arm, number)
         if arm == RANDOM:
-            name = f"draw/{RANDOM}"
-            return f"{STUDY}/steps/{name}/{place(number)}.json", (name,)
-        return self.flags.baseline, ()
+            arguments = (*self.flags.draw, f"--seed={self.config.own_seed(arm, number)}")
+            return Step(f"draw/{arm}/{place(number)}", "draw", arguments, arm=arm, number=number)
+        return None
+
+    def _architecture(self, arm: str, number: int) -> str:
+        if arm == RANDOM:
+            return f"{STUDY}/steps/draw/{arm}/{place(number)}/architecture.json"
+        if arm in ORACLES:
+            return f"{STUDY}/steps/search/{arm}/{place(number)}"
+        return self.flags.baseline
 
     def _search(self, arm: str, number: int) -> Step:
         name = f"search/{arm}/{place(number)}"
@@ -307,7 +330,7 @@ class _Planner:
             *self.flags.train,
             f"--architecture={architecture}",
             f"--seed={self.config.training_seed(seed_number or number)}",
-            *(("--adversarial",) if arm == ADVERSARIAL else ()),
+            *(self.flags.adversarial if arm == ADVERSARIAL else ()),
             *extra,
             _output(train),
         )
@@ -326,8 +349,8 @@ class _Planner:
         trained = tuple(f"train/{arm}/{each}" for each in places)
         evaluated = tuple(f"evaluate/{arm}/{each}" for each in places)
         after = trained + (evaluated if self.config.select_on == "test" else ())
-        arguments = (f"--select_on={self.config.select_on}",)
-        return Step(f"pick/{arm}", "pick", arguments, after, trained, arm)
+        arguments = (f"--select_on={self.config.select_on}", f"--repeats={len(places)}")
+        return Step(f"pick/{arm}", "pick", arguments, after, trained, arm, is_renewed=True)
 
     def _compare(self, picks: Sequence[str]) -> Step:
         models = ",".join(f"{ARMS[arm]}={STUDY}/steps/pick/{arm}" for arm in ARMS)
@@ -338,21 +361,20 @@ class _Planner:
             f"--models={models}",
             _output("compare"),
         )
-        return Step("compare", "eval", arguments, tuple(picks), tuple(picks))
+        return Step("compare", "eval", arguments, tuple(picks), tuple(picks), is_renewed=True)
+
+    def _further_baselines(self) -> Iterator[Step]:
+        # The study of seeds takes the arm's own repeats, and as many more as it needs.
+        for number in range(self.config.repeats_of(BASELINE) + 1, self.config.seeds + 1):
+            yield from self._trained(BASELINE, number, self.flags.baseline, ())
 
     def _seeds(self, arm: str) -> Iterator[Step]:
-        repeats = self.config.repeats_of(arm)
+        pick = f"pick/{arm}"
         for number in range(1, self.config.seeds + 1):
-            if arm == BASELINE:
-                # A further seed is what a further repeat would be.
-                if number > repeats:
-                    yield from self._trained(arm, number, self.flags.baseline, (), "seeds/")
-                continue
-            pick = f"pick/{arm}"
-            twin = Twin(pick, number, f"{arm}/{place(number)}") if number <= repeats else None
-            yield from self._trained(
-                arm, number, f"{STUDY}/steps/{pick}", (pick,), "seeds/", twin=twin
-            )
+            has_twin = number <= self.config.repeats_of(arm)
+            twin = Twin(pick, number, f"{arm}/{place(number)}") if has_twin else None
+            architecture = f"{STUDY}/steps/{pick}"
+            yield from self._trained(arm, number, architecture, (pick,), "seeds/", twin=twin)
 
     def _folds(self, arm: str) -> Iterator[Step]:
         for number in range(1, self.config.folds + 1):
@@ -364,14 +386,6 @@ class _Planner:
             yield from self._trained(
                 arm, number, architecture, after, "folds/", fold, seed_number=1
             )
-
-    def _evaluations(self) -> Iterator[Step]:
-        for arm in ARMS:
-            yield from (step for step in self._arm(arm) if step.command == "eval")
-        for arm in STUDIED:
-            for step in (*self._seeds(arm), *self._folds(arm)):
-                if step.command == "eval":
-                    yield step
 
 
 def _twin_of(twin: Twin | None, kind: str) -> Twin | None:

@@ -16,10 +16,10 @@ from robmednas_tf.search.seeding import repeat_seed
 # In arguments, where the study lies: a plan is the same on every machine.
 STUDY = "{study}"
 
-# Key -> what tables and figures call it: the paper's names.
+# Key -> what tables and figures call it: the paper's names, "w/AT" written out.
 ARMS: Mapping[str, str] = {
     "baseline": "Baseline",
-    "adversarial": "Baseline w/AT",
+    "adversarial": "Baseline with AT",
     "random": "Random",
     "robmednas_r": "RobMedNAS-R",
     "robmednas_t": "RobMedNAS-T",

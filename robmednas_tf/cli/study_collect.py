@@ -142,7 +142,7 @@ def _info(folder: Path, config: StudyConfig, marks: Marks) -> StudyInfo:
         select_on=config.select_on,
         settings=as_settings(flags, _OF_PLACE),
         seconds=sum(mark.seconds for mark in known),
-        machines=sorted({mark.host for mark in known}),
+        num_machines=len({mark.host for mark in known}),
         versions=software_versions(),
         is_phantom=flags["data"] == PHANTOM,
     )

@@ -126,7 +126,7 @@ def _draw_group(
     _, colour, offset = _CONDITIONS[condition]
     middle, defined = place + offset, [value for _, value in shown]
     if len(defined) >= LEAST_BOXED:
-        _box(axes, defined, middle, colour)
+        draw_box(axes, defined, middle, colour)
     # In the order of the repeats from left to right, so that points do not hide one another.
     spread = np.linspace(-0.3, 0.3, len(defined)) * _BOX_WIDTH if len(defined) > 1 else [0.0]
     axes.scatter(
@@ -144,7 +144,8 @@ def _draw_group(
     return True
 
 
-def _box(axes: Axes, values: list[float], middle: float, colour: str) -> None:
+def draw_box(axes: Axes, values: list[float], middle: float, colour: str) -> None:
+    """Draws a box: quartiles and median, whiskers to the last value within 1.5 box lengths."""
     line = {"color": colour, "linewidth": 1.2}
     axes.boxplot(
         [values],

@@ -90,7 +90,7 @@ class StudyInfo:
         select_on: Which subjects chose the repeat that is reported: "validation" or "test".
         settings: Flags and their values.
         seconds: How long all steps took.
-        machines: Where they were done.
+        num_machines: On how many machines they were done.
         versions: Of the software, by package.
         is_phantom: Whether the subjects are made up.
     """
@@ -105,7 +105,7 @@ class StudyInfo:
     select_on: str
     settings: Mapping[str, str]
     seconds: float
-    machines: Sequence[str]
+    num_machines: int
     versions: Mapping[str, str | None]
     is_phantom: bool
 
@@ -113,6 +113,11 @@ class StudyInfo:
     def attack(self) -> str:
         """The condition that robustness is told by: the first attack, `clean` without any."""
         return self.conditions[1] if len(self.conditions) > 1 else CLEAN
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the searches minimise their score."""
+        return "mae" in self.settings["objective"]
 
     def number(self, name: str) -> float:
         """Returns a setting that is a number."""

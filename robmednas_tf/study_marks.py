@@ -22,7 +22,7 @@ class Mark:
     Attributes:
         command: As the step's.
         arguments: As the step's.
-        seconds: How long it took in all its attempts.
+        seconds: How long its last attempt took.
         host: Which machine ended it.
         same_as: The step that had done its work already; None where it was done itself.
         found: What later steps need of it, ready for JSON.

@@ -184,6 +184,8 @@ def _write_tables_anew() -> None:
                 f"Folder {str(folder)!r} holds a run, whose tables stay its own. Give another "
                 "--output_dir."
             )
+    # The report's rooms load it; nothing is computed with it.
+    command.start_tensorflow(use_gpus=False)
     from robmednas_tf.report.study import write_study
 
     write_study(folder, results)

@@ -145,7 +145,7 @@ flags.DEFINE_string(
     "alone into --output_dir, and do nothing else.",
     flag_values=FLAGS,
 )
-BASELINE_FILE = "baseline.json"
+BASELINE_FILE = "steps/baseline.json"
 # What says how a study is called, not what it is.
 OF_ONE_CALL = ("list", "only", "until", "tables_from")
 

@@ -209,6 +209,8 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Dif
 
 
 def _p_of_zero(differences: Sequence[float]) -> float:
+    if len(differences) < 2:
+        return math.nan
     return compare_paired(differences, [0.0] * len(differences), 1).p_value
 
 

@@ -21,7 +21,7 @@ from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.evaluation.statistics import summarize_values
 from robmednas_tf.report import wording
 from robmednas_tf.report.conditions import condition_label
-from robmednas_tf.report.repeats_figures import LEAST_BOXED, draw_box
+from robmednas_tf.report.repeats_figures import LEAST_BOXED, draw_box, draw_steps
 from robmednas_tf.report.study_contents import ARM, FOLDS, StudyResults
 from robmednas_tf.report.style import (
     BLUE,
@@ -131,13 +131,12 @@ def draw_searches(results: StudyResults) -> Figure:
             for search in results.searches
             if search.arm == arm and search.scores
         ]
-        style: dict[str, Any] = {"color": colours[arm], "drawstyle": "steps-post"}
         for curve in curves:
-            axes.plot(range(1, len(curve) + 1), curve, linewidth=0.7, alpha=0.55, **style)
+            draw_steps(axes, curve[None], color=colours[arm], linewidth=0.7, alpha=0.55)
         if curves:
             length = min(map(len, curves))
             median = np.nanmedian([curve[:length] for curve in curves], axis=0)
-            axes.plot(range(1, length + 1), median, linewidth=2.2, **style)
+            draw_steps(axes, median[None], color=colours[arm], linewidth=2.2)
         handles.append(Line2D([], [], color=colours[arm], linewidth=2.2))
     if not results.searches:
         say_empty(axes, "There is no search to show.")

@@ -43,15 +43,10 @@ def repeats_table(results: StudyResults) -> Table:
 
 def effects_table(results: StudyResults) -> Table:
     """Returns how far each arm's repeats lie from the baseline's, and T's from R's."""
-    head = ["Difference over repeats"]
-    head += [
-        part
-        for each in _COMPARED
-        for part in (f"{_label(results, *each)}, 95 % interval", "p", "p, corrected")
-    ]
+    head = ["Difference over repeats", "Measure", "95 % interval", "p", "p, corrected"]
     pairs = [(arm, BASELINE) for arm in ARMS if arm != BASELINE]
-    rows = [_effect_row(results, arm, base, len(pairs)) for arm, base in pairs]
-    rows.append(_effect_row(results, ROBMEDNAS_T, ROBMEDNAS_R, 1))
+    rows = [row for arm, base in pairs for row in _effect_rows(results, arm, base, len(pairs))]
+    rows += _effect_rows(results, ROBMEDNAS_T, ROBMEDNAS_R, 1)
     return Table(head, rows)
 
 
@@ -179,13 +174,20 @@ def p_text(value: float) -> str:
     return wording.UNDEFINED if math.isnan(value) else p_value(value)
 
 
-def _effect_row(results: StudyResults, arm: str, base: str, num_comparisons: int) -> list[str]:
-    row = [f"{ARMS[arm]} {MINUS} {ARMS[base]}"]
+def _effect_rows(
+    results: StudyResults, arm: str, base: str, num_comparisons: int
+) -> Iterator[list[str]]:
     for condition, metric, region in _COMPARED:
         found = effect(results, arm, base, condition or results.info.attack, metric, region)
-        corrected = min(1.0, num_comparisons * found.p_value)
-        row += [interval_text(metric, found), p_text(found.p_value), p_text(corrected)]
-    return row
+        # Of what could not be tested nothing can be corrected.
+        corrected = num_comparisons * found.p_value
+        yield [
+            f"{ARMS[arm]} {MINUS} {ARMS[base]}",
+            _label(results, condition, metric, region),
+            interval_text(metric, found),
+            p_text(found.p_value),
+            p_text(min(corrected, 1.0)),
+        ]
 
 
 def _label(results: StudyResults, condition: str | None, metric: str, region: str) -> str:

@@ -105,7 +105,7 @@ def _of_searches(info: StudyInfo) -> str:
         f"Search. {space.size:.3g} architectures (depth 1 to {space.max_depth}, "
         f"{len(space.patterns)} connection patterns, {settings['filters'].replace(',', ', ')} "
         f"filters). Each of {settings['num_trials']} candidates is trained for "
-        f"{settings['trial_epochs']} epochs and scored by "
+        f"{wording.plural(int(settings['trial_epochs']), 'epoch')} and scored by "
         f"{wording.objective_phrase(settings['objective'])} (FGSM, epsilon "
         f"{info.number('epsilon'):g}); {confirm}.{pruner}"
     )
@@ -128,11 +128,11 @@ def _of_trainings(info: StudyInfo) -> str:
 
 
 def _of_repeats(info: StudyInfo) -> str:
+    baselines = wording.plural(info.baseline_repeats, "training")
     return (
         f"Repeats. {info.repeats} of Random, RobMedNAS-R and RobMedNAS-T, each an independent draw "
-        f"or search and a training of its winner; {info.baseline_repeats} trainings of either "
-        f"baseline; all with seeds of their own, drawn from {info.settings['seed']}. "
-        f"{how_picked(info)}"
+        f"or search and a training of its winner; {baselines} of either baseline; all with seeds "
+        f"of their own, drawn from {info.settings['seed']}. {how_picked(info)}"
     )
 
 
@@ -202,7 +202,9 @@ def key_figures(results: StudyResults) -> list[tuple[str, str, str]]:
     for arm in (BASELINE, ROBMEDNAS_R, ROBMEDNAS_T):
         values = [v for v in results.values(ARM, arm, attack, "dice") if not math.isnan(v)]
         mean = sum(values) / len(values) if values else math.nan
-        remark = f"Dice under {condition_label(attack)}, mean of {len(values)} repeats"
+        remark = (
+            f"Dice under {condition_label(attack)}, mean of {wording.plural(len(values), 'repeat')}"
+        )
         figures.append((ARMS[arm], wording.number(mean, 3), remark))
     figures.append(("Time", wording.duration(results.info.seconds), "all steps"))
     return figures

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robmednas_tf.data.preprocessing import AS_IN_PAPER, OWN_SPACING_MM, Preprocessing
+from robmednas_tf.data.split import Fold
 from robmednas_tf.objectives import FIRST, PickRule, require_objectives
 
 PHANTOM = "phantom"
@@ -33,6 +34,7 @@ class DataConfig:
         num_test: Subjects of the cohort that are held out; 0 for the paper's proportion.
         split_seed: Seed of the splits, and of the phantom.
         preprocessing: How volumes are resampled and MRs are z-scored.
+        fold: The fold that validates, while the others train; None for the split itself.
     """
 
     data: str
@@ -45,6 +47,7 @@ class DataConfig:
     num_test: int = 0
     split_seed: int = 0
     preprocessing: Preprocessing = AS_IN_PAPER
+    fold: Fold | None = None
 
     def __post_init__(self) -> None:
         _require_at_least(("image_size", self.image_size, 8))

@@ -46,11 +46,36 @@ def export_model(
     Raises:
         OSError: If they cannot be written.
     """
+    export_keras(model, folder, preprocessing)
+    export_saved_model(model, folder, batch_size, preprocessing)
+
+
+def export_keras(
+    model: keras.Model, folder: Path, preprocessing: Preprocessing = AS_IN_PAPER
+) -> None:
+    """Writes `model.keras` alone, as `export_model` does.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
     (folder / ONNX_FILE).unlink(missing_ok=True)
-    bare = keras.Model(model.input, model.output, name=model.name)
     with replaced_atomically(folder / "model.keras") as temporary:
-        bare.save(temporary)
+        _bare(model).save(temporary)
         record_preprocessing(temporary, preprocessing)
+
+
+def export_saved_model(
+    model: keras.Model,
+    folder: Path,
+    batch_size: int = 6,
+    preprocessing: Preprocessing = AS_IN_PAPER,
+) -> None:
+    """Writes `saved_model/` alone, as `export_model` does.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    bare = _bare(model)
     serve = _volume_function(bare, batch_size)
     volume = [tf.TensorSpec((None, None, None), tf.float32, name="mr")]
     if preprocessing.needs_mask:
@@ -68,6 +93,10 @@ def export_model(
         with written_by_tensorflow(folder / "saved_model"):
             archive.write_out(str(temporary), verbose=False)
         record_preprocessing(temporary, preprocessing)
+
+
+def _bare(model: keras.Model) -> keras.Model:
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def _volume_function(model: keras.Model, batch_size: int):

@@ -30,6 +30,9 @@ LEVELS = {
     "adversarial": 0,
     "attacks.notation": 0,
     "differences": 0,
+    "study_plan": 0,
+    "study_marks": 0,
+    "study_cost": 0,
     "tf_files": 1,
     "training": 2,
     "evaluation.inference": 3,
@@ -41,6 +44,7 @@ LEVELS = {
     "onnx_export": 2,
     # Two floors of one storey: the report draws what evaluation and search have left.
     "search": 3.1,
+    "search.seeding": 0,
     "report": 3.2,
     "cli": 4,
 }

@@ -9,11 +9,12 @@ from absl import flags
 
 from robmednas_tf.config import PHANTOM, DataConfig
 from robmednas_tf.data.preprocessing import OWN_SPACING_MM, ZSCORES, Preprocessing
+from robmednas_tf.data.split import Fold
 
 # Of the cohort; how a volume is preprocessed is the models' own matter.
 NAMES = (
     *("data", "cache_dir", "image_size", "slices_per_subject", "ct_bias"),
-    *("num_phantoms", "num_validation", "num_test", "split_seed"),
+    *("num_phantoms", "num_validation", "num_test", "split_seed", "fold"),
 )
 
 
@@ -78,6 +79,14 @@ def define(
         "split_seed",
         0,
         "Seed of the splits (and of the phantom); repeats under other --seed share their subjects.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "fold",
+        "",
+        "Cross-validation, number/count such as 3/8: the subjects that train and validate are "
+        "dealt into so many folds, of which this one validates and the others train; the test "
+        "subjects stay. Empty for none. Paper: 8 folds.",
         flag_values=flag_values,
     )
 
@@ -145,6 +154,7 @@ def data_config(
         num_test=flag_values.num_test,
         split_seed=flag_values.split_seed,
         preprocessing=of_models or preprocessing(flag_values),
+        fold=Fold.parse(flag_values.fold) if flag_values.fold else None,
     )
 
 

@@ -26,7 +26,7 @@ from robmednas_tf.report.repeats import Repeat, RepeatsReport
 from robmednas_tf.search.executor import Executor
 from robmednas_tf.search.locking import forget
 from robmednas_tf.search.outcome import SearchOutcome, read_search_outcome
-from robmednas_tf.search.sampling import repeat_seed
+from robmednas_tf.search.seeding import repeat_seed
 
 
 class RepeatedSearch:

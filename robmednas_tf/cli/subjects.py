@@ -42,16 +42,18 @@ def open_cohort(data: DataConfig, num_phantoms: int = 0) -> Cohort:
 
 
 def split_subjects(cohort: Cohort, data: DataConfig) -> Split:
-    """Splits a cohort as it says itself, or as `data` does.
+    """Splits a cohort as it says itself, or as `data` does; then into folds where `data` says so.
 
     Raises:
         ValueError: If there are too few subjects, a part of the cohort's own split is empty, or
             both say how to split.
     """
-    if not cohort.split:
-        return split_cohort(cohort.names, data.split_seed, data.num_validation, data.num_test)
-    _require_own_split_alone(cohort, data)
-    return Split(**{part: _part(cohort, part) for part in ("train", "validation", "test")})
+    if cohort.split:
+        _require_own_split_alone(cohort, data)
+        split = Split(**{part: _part(cohort, part) for part in ("train", "validation", "test")})
+    else:
+        split = split_cohort(cohort.names, data.split_seed, data.num_validation, data.num_test)
+    return split if data.fold is None else data.fold.of(split, data.split_seed)
 
 
 def subjects_of(part: str, cohort: Cohort, data: DataConfig) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ def subjects_of(part: str, cohort: Cohort, data: DataConfig) -> tuple[str, ...]:
         ValueError: As `split_subjects`, but that the other parts may be empty where the cohort
             itself says who is in which.
     """
-    if not cohort.split:
+    if not cohort.split or data.fold is not None:
         return getattr(split_subjects(cohort, data), part)
     _require_own_split_alone(cohort, data)
     names = _part(cohort, part)

@@ -44,6 +44,13 @@ flags.DEFINE_bool(
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(
+    "brief",
+    False,
+    "Leave the network (model.keras) and the run's records alone: no SavedModel, report, figures "
+    "or card. Without it the same command adds them, without training anew.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool(
     "mixed_precision",
     False,
     "Train in bfloat16 (GPUs from NVIDIA's Ampere on); weights, attacks, validation and the "
@@ -81,6 +88,7 @@ class TrainSettings:
     mirrored: bool
     deterministic: bool
     onnx: bool = False
+    brief: bool = False
 
 
 def settings_from_flags() -> TrainSettings:
@@ -110,4 +118,5 @@ def settings_from_flags() -> TrainSettings:
         mirrored=FLAGS.mirrored,
         deterministic=FLAGS.deterministic,
         onnx=FLAGS.onnx,
+        brief=FLAGS.brief,
     )

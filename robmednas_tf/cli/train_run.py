@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -26,7 +27,7 @@ from robmednas_tf.data.prepared import PreparedSubject, SliceCache
 from robmednas_tf.data.split import Split
 from robmednas_tf.differences import differences
 from robmednas_tf.evaluation.inference import AttackedInference
-from robmednas_tf.export import export_model
+from robmednas_tf.export import export_keras, export_saved_model
 from robmednas_tf.files import write_json, write_text
 from robmednas_tf.models.architecture import Architecture
 
@@ -77,6 +78,18 @@ class TrainRun:
         model, made = done
         if self.settings.onnx:
             add_onnx(model, self.folder / "model", self.settings.data.preprocessing)
+        if not self.settings.brief:
+            self._write_pages(model, made)
+        self._say_where(made)
+
+    def _write_pages(self, model: keras.Model, made: dict[str, Any]) -> None:
+        if not (self.folder / "model" / "saved_model").is_dir():
+            export_saved_model(
+                model,
+                self.folder / "model",
+                self.settings.training.batch_size,
+                self.settings.data.preprocessing,
+            )
         write_report(
             self.folder,
             TrainedRun(
@@ -94,7 +107,6 @@ class TrainRun:
             ),
             made,
         )
-        self._say_where(made)
 
     def _describe(self, cache: SliceCache) -> dict[str, Any]:
         """Returns all that the trained weights follow from, as it reads from JSON."""
@@ -198,21 +210,18 @@ class TrainRun:
                 "a smaller --architecture; what is done stays.",
                 1,
             )
-        export_model(
-            model,
-            self.folder / "model",
-            self.settings.training.batch_size,
-            self.settings.data.preprocessing,
-        )
+        shutil.rmtree(self.folder / "model" / "saved_model", ignore_errors=True)
+        export_keras(model, self.folder / "model", self.settings.data.preprocessing)
         made["recipe"] = self._recipe
         write_json(self.folder / "model" / _MADE, made)
         self._checkpoint.unlink(missing_ok=True)
         return model, made
 
     def _say_where(self, made: dict[str, Any]) -> None:
+        report = "" if self.settings.brief else f"Report:  {self.folder / 'report.html'}\n"
         print(
             f"Kept: {_kept(made)}\n"
-            f"Report:  {self.folder / 'report.html'}\n"
+            f"{report}"
             f"Model:   {self.folder / 'model'}\n"
             f"Curves:  tensorboard --logdir {self.folder / 'tensorboard'}\n"
             f"Test it: python run_eval.py --models={self.folder.name}={self.folder}",

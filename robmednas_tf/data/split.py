@@ -70,6 +70,71 @@ class Split:
         return cls(**{part: tuple(names) for part, names in values.items()})
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One of several cross-validation folds.
+
+    Attributes:
+        number: Which, from 1.
+        count: How many there are, >= 2; 8 in the paper.
+
+    Raises:
+        ValueError: If there is no such fold.
+
+    Source: paper section 2.6.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not (self.count >= 2 and 1 <= self.number <= self.count):
+            raise ValueError(
+                "A fold must be one of at least two, written as number/count from 1/2 on, such as "
+                f"3/8. Received: {self}."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fold:
+        """Reads `number/count`.
+
+        Raises:
+            ValueError: If it is malformed or there is no such fold.
+        """
+        try:
+            number, count = map(int, text.split("/"))
+        except ValueError:
+            raise ValueError(
+                f"A fold must be written as number/count, such as 3/8. Received: {text!r}."
+            ) from None
+        return cls(number, count)
+
+    def of(self, split: Split, seed: int) -> Split:
+        """Returns the split in which this fold validates and the others train.
+
+        Args:
+            split: Of the cohort. Its test subjects stay what they are; those that train and those
+                that validate are pooled and dealt anew, as evenly as they can be. The paper's 72
+                make eight groups of nine, as many as validate in its own split.
+            seed: One seed, one dealing.
+
+        Raises:
+            ValueError: If there are fewer subjects than folds.
+        """
+        pool = _shuffled((*split.train, *split.validation), seed, stream=2)
+        if len(pool) < self.count:
+            raise ValueError(
+                f"Each of {self.count} folds needs a subject that is not a test subject. "
+                f"Received: {len(pool)}. Ask for fewer folds, or add subjects."
+            )
+        validation = pool[self.number - 1 :: self.count]
+        train = [name for name in pool if name not in validation]
+        return Split(tuple(sorted(train)), tuple(sorted(validation)), split.test)
+
+
 def split_cohort(
     names: Iterable[str], seed: int, num_validation: int = 0, num_test: int = 0
 ) -> Split:

@@ -121,6 +121,99 @@ def compare_paired(
     return Comparison(differences.size, differing.size, p_value, adjusted)
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How far the mean of some values lies from that of others.
+
+    Attributes:
+        value: The difference of the means; NaN where either has no value.
+        low: Lower end of its 95 % interval; NaN where there are too few values.
+        high: Its upper end.
+        p_value: Two-sided, not corrected; NaN where there are too few values, or no difference.
+        num: Values on the one side, or pairs.
+        num_baseline: Values on the other side, or pairs.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    num: int
+    num_baseline: int
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval leaves 0 out, else 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+def difference_of_means(values: Sequence[float], baseline: Sequence[float]) -> Difference:
+    """Compares independent values, such as those of repeats.
+
+    The interval is Welch's, by Student's t with Satterthwaite's degrees of freedom, as of values
+    that scatter normally; the test is Mann and Whitney's. A single value of the baseline is taken
+    as it is, without a spread of its own: the interval is that of the values' mean, the test
+    Wilcoxon's signed-rank.
+
+    Args:
+        values: NaN is left out.
+        baseline: NaN is left out.
+
+    Source: Welch 1947; Mann and Whitney 1947.
+    """
+    ours, theirs = (
+        np.array([each for each in side if not math.isnan(each)], np.float64)
+        for side in (values, baseline)
+    )
+    sizes = (int(ours.size), int(theirs.size))
+    if not all(sizes):
+        return Difference(math.nan, math.nan, math.nan, math.nan, *sizes)
+    value = float(ours.mean() - theirs.mean())
+    if theirs.size == 1:
+        shifted = (ours - theirs[0]).tolist()
+        return Difference(value, *mean_interval(shifted), _p_of_zero(shifted), *sizes)
+    if ours.size == 1:
+        return Difference(value, math.nan, math.nan, math.nan, *sizes)
+    variances = [float(side.var(ddof=1)) / side.size for side in (ours, theirs)]
+    p_value = float(scipy.stats.mannwhitneyu(ours, theirs).pvalue)
+    if not sum(variances):
+        return Difference(value, value, value, p_value, *sizes)
+    freedom = sum(variances) ** 2 / math.fsum(
+        variance**2 / (size - 1) for variance, size in zip(variances, sizes, strict=True)
+    )
+    half = float(scipy.stats.t.ppf(0.975, freedom)) * math.sqrt(sum(variances))
+    return Difference(value, value - half, value + half, p_value, *sizes)
+
+
+def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Difference:
+    """Compares values pair by pair, such as those of folds, or of subjects.
+
+    The interval is that of the mean difference by Student's t; the test Wilcoxon's signed-rank.
+
+    Args:
+        values: One value a pair; a pair with a NaN is left out.
+        baseline: As many.
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    pairs = [
+        (ours, theirs)
+        for ours, theirs in zip(values, baseline, strict=True)
+        if not (math.isnan(ours) or math.isnan(theirs))
+    ]
+    differences = [ours - theirs for ours, theirs in pairs]
+    value = summarize_values(differences).mean
+    size = len(differences)
+    return Difference(value, *mean_interval(differences), _p_of_zero(differences), size, size)
+
+
+def _p_of_zero(differences: Sequence[float]) -> float:
+    if len(differences) < 2:
+        return math.nan
+    return compare_paired(differences, [0.0] * len(differences), 1).p_value
+
+
 def smallest_p(num_pairs: int) -> float:
     """Returns the smallest two-sided p-value that a signed-rank test of `num_pairs` can give."""
     return min(1.0, 2.0 ** (1 - num_pairs)) if num_pairs else 1.0

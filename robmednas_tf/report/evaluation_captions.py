@@ -39,7 +39,7 @@ def own_notes(report: EvaluationReport, table: ResultTable) -> str:
 
 def shared_notes(report: EvaluationReport) -> str:
     """Returns what holds for all tables of a report: conditions, marks, test and reference."""
-    return " ".join([*_conditions(report), *_marks(report), *_reference(report)])
+    return " ".join([*report.remarks, *_conditions(report), *_marks(report), *_reference(report)])
 
 
 def power_phrase(num_pairs: int, num_comparisons: int) -> str:

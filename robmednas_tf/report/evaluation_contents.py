@@ -55,6 +55,7 @@ class EvaluationReport:
         command: The command line that repeats the evaluation.
         settings: Flags and their values.
         notes: Limits of this very evaluation, a sentence or two each.
+        remarks: What has to stand below every table besides, a sentence or two each.
 
     Raises:
         ValueError: If the baseline is none of the models, or `clean` is not the first condition.
@@ -74,6 +75,7 @@ class EvaluationReport:
     command: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         names = self.model_names

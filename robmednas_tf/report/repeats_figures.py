@@ -50,16 +50,16 @@ def draw_best_so_far(report: RepeatsReport) -> Figure:
         return figure
     curves = best_so_far(report.outcomes, report.direction)
     best = report.ended.index(report.ranked[0])
-    handles: dict[str, Any] = {"a repeat": _steps(axes, curves, color=MUTED, linewidth=0.8)}
+    handles: dict[str, Any] = {"a repeat": draw_steps(axes, curves, color=MUTED, linewidth=0.8)}
     if len(curves) > 1:
         low, median, high = np.nanquantile(curves, (0.25, 0.5, 0.75), axis=0)
         low, high = _held(np.stack([low, high]))
         handles["quartiles"] = axes.fill_between(
             _edges(curves), low, high, step="post", color=BLUE, alpha=0.18, linewidth=0
         )
-        handles["median"] = _steps(axes, median[np.newaxis], color=BLUE, linewidth=2.2)
+        handles["median"] = draw_steps(axes, median[np.newaxis], color=BLUE, linewidth=2.2)
     dashed = (0, (4, 2))
-    handles[_best(report)] = _steps(
+    handles[_best(report)] = draw_steps(
         axes, curves[best : best + 1], color=INK, linewidth=1.4, linestyle=dashed
     )
     axes.set_xlim(0.4, curves.shape[1] + 0.6)
@@ -67,7 +67,8 @@ def draw_best_so_far(report: RepeatsReport) -> Figure:
     return figure
 
 
-def _steps(axes: Axes, curves: np.ndarray, **style: Any) -> Line2D:
+def draw_steps(axes: Axes, curves: np.ndarray, **style: Any) -> Line2D:
+    """Draws curves `(curves, trials)` as steps, one of its own for each trial."""
     return axes.plot(_edges(curves), _held(curves).T, drawstyle="steps-post", **style)[0]
 
 
@@ -126,7 +127,7 @@ def _draw_group(
     _, colour, offset = _CONDITIONS[condition]
     middle, defined = place + offset, [value for _, value in shown]
     if len(defined) >= LEAST_BOXED:
-        _box(axes, defined, middle, colour)
+        draw_box(axes, defined, middle, colour)
     # In the order of the repeats from left to right, so that points do not hide one another.
     spread = np.linspace(-0.3, 0.3, len(defined)) * _BOX_WIDTH if len(defined) > 1 else [0.0]
     axes.scatter(
@@ -144,7 +145,8 @@ def _draw_group(
     return True
 
 
-def _box(axes: Axes, values: list[float], middle: float, colour: str) -> None:
+def draw_box(axes: Axes, values: list[float], middle: float, colour: str) -> None:
+    """Draws a box: quartiles and median, whiskers to the last value within 1.5 box lengths."""
     line = {"color": colour, "linewidth": 1.2}
     axes.boxplot(
         [values],

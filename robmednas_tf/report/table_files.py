@@ -12,7 +12,8 @@ from robmednas_tf.report.csv_files import write_csv
 from robmednas_tf.report.evaluation_captions import caption
 from robmednas_tf.report.evaluation_contents import EvaluationReport
 from robmednas_tf.report.evaluation_tables import PLUS_MINUS, Cell, ResultTable, result_tables
-from robmednas_tf.report.markdown import escape_markdown
+from robmednas_tf.report.markdown import escape_markdown, markdown_table
+from robmednas_tf.report.tables import Table
 
 COLUMNS = (
     *("table", "model", "condition", "region", "metric", "mean", "sd", "n", "num_undefined"),
@@ -34,6 +35,8 @@ _LATEX = {
     "*": "{*}",
     PLUS_MINUS: r"$\pm$",
     wording.UNDEFINED: "--",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{EM DASH}": "---",
     **{sign: f"\\{sign}" for sign in "{}$&#_%"},
 }
 
@@ -56,6 +59,35 @@ def write_tables(folder: Path, report: EvaluationReport) -> list[Path]:
     write_text(paths[0], "\n".join(_markdown(table, caption(report, table)) for table in tables))
     write_csv(paths[1], COLUMNS, _tidy(tables))
     write_text(paths[2], "\n".join(_latex(table, caption(report, table)) for table in tables))
+    return paths
+
+
+def write_plain_table(folder: Path, name: str, table: Table, title: str) -> list[Path]:
+    """Writes a table of plain text as Markdown, CSV and LaTeX, each atomically.
+
+    Args:
+        folder: Made where it is missing.
+        name: Of the files, without the suffix, and of LaTeX's label.
+        table: Its cells.
+        title: What it shows.
+
+    Returns:
+        The files.
+    """
+    paths = [folder / f"{name}{suffix}" for suffix in (".md", ".csv", ".tex")]
+    text = f"## {title}\n\n{markdown_table(table.head, table.rows, 1)}\n"
+    write_text(paths[0], text)
+    write_csv(paths[1], table.head, [dict(zip(table.head, row, strict=True)) for row in table.rows])
+    lines = [_latex_row([escape_latex(cell) for cell in row]) for row in (table.head, *table.rows)]
+    rows = "\n".join([lines[0], "\\midrule", *lines[1:]])
+    write_text(
+        paths[2],
+        "\\begin{table}[htbp]\n\\centering\n"
+        f"\\caption{{{escape_latex(title)}}}\n\\label{{tab:{name}}}\n"
+        "\\vspace{1ex}\n\\resizebox{\\textwidth}{!}{%\n"
+        f"\\begin{{tabular}}{{@{{}}l*{{{len(table.head) - 1}}}{{r}}@{{}}}}\n\\toprule\n"
+        f"{rows}\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}\n",
+    )
     return paths
 
 
@@ -99,7 +131,7 @@ def _latex(table: ResultTable, text: str) -> str:
     blocks = "\\midrule\n".join(_latex_block(table, slice(s, s + width)) for s in starts)
     return (
         "\\begin{table}[htbp]\n\\centering\n"
-        f"\\caption[{_escape_latex(table.title)}]{{{_escape_latex(text)}}}\n"
+        f"\\caption[{escape_latex(table.title)}]{{{escape_latex(text)}}}\n"
         f"\\label{{tab:{table.name}}}\n\\vspace{{1ex}}\n\\scriptsize\n\\setlength{{\\tabcolsep}}{{4pt}}\n"
         f"\\begin{{tabular}}{{@{{}}{_latex_name_column(table)}*{{{width}}}{{c}}@{{}}}}\n\\toprule\n"
         f"{blocks}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
@@ -111,13 +143,13 @@ def _latex_block(table: ResultTable, place: slice) -> str:
     columns = table.columns[place]
     groups = list(dict.fromkeys(column.group for column in columns))
     each = len(columns) // len(groups)
-    heads = [f"\\multicolumn{{{each}}}{{c}}{{{_escape_latex(group)}}}" for group in groups]
+    heads = [f"\\multicolumn{{{each}}}{{c}}{{{escape_latex(group)}}}" for group in groups]
     rules = [
         f"\\cmidrule(lr){{{2 + number * each}-{1 + (number + 1) * each}}}"
         for number in range(len(groups))
     ]
     lines = [_latex_row(["", *heads]), " ".join(rules)]
-    lines.append(_latex_row(["Model", *(_escape_latex(column.label) for column in columns)]))
+    lines.append(_latex_row(["Model", *(escape_latex(column.label) for column in columns)]))
     lines.append("\\midrule")
     for row in table.rows:
         lines.append(_latex_row([_latex_name(row[0].model), *map(_latex_cell, row[place])]))
@@ -132,7 +164,7 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    text = _escape_latex(cell.text)
+    text = escape_latex(cell.text)
     star = "$^{*}$" * cell.is_significant
     return (rf"\textbf{{{text}}}" if cell.is_best else text) + star
 
@@ -143,11 +175,12 @@ def _latex_name_column(table: ResultTable) -> str:
 
 
 def _latex_name(name: str) -> str:
-    text = _escape_latex(name)
+    text = escape_latex(name)
     return text if len(name) <= _LATEX_NAME else rf"\raggedright {text}"
 
 
-def _escape_latex(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """Returns text on one line that LaTeX shows as it is."""
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 

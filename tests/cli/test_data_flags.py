@@ -86,3 +86,22 @@ def test_a_manifest_of_test_subjects_alone_can_be_evaluated(data, manifest):
         subjects_of("train", cohort, settings)
     with pytest.raises(ValueError, match="No part of a split may be empty"):
         split_subjects(cohort, settings)
+
+
+def test_a_fold_validates_whom_it_names_and_never_tests_another(data, manifest):
+    for flags in (("--num_phantoms=8",), (f"--data={manifest}",)):
+        whole = data(*flags)
+        cohort = open_cohort(whole)
+        own = split_subjects(cohort, whole)
+        folds = [data(*flags, f"--fold={number}/2") for number in (1, 2)]
+        splits = [split_subjects(cohort, fold) for fold in folds]
+        assert [split.test for split in splits] == [own.test, own.test]
+        assert splits[0].train == splits[1].validation
+        assert splits[1].train == splits[0].validation
+        for fold, split in zip(folds, splits, strict=True):
+            assert subjects_of("validation", cohort, fold) == split.validation
+
+
+def test_what_is_no_fold_is_refused(data):
+    with pytest.raises(ValueError, match=r"such as 3/8\. Received: 'x'\."):
+        data("--fold=x")

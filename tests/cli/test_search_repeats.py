@@ -22,7 +22,7 @@ from robmednas_tf.data.split import Split
 from robmednas_tf.folder_lock import locked_folder
 from robmednas_tf.search.executor import LocalExecutor
 from robmednas_tf.search.outcome import OUTCOME_FILE, write_search_outcome
-from robmednas_tf.search.sampling import repeat_seed
+from robmednas_tf.search.seeding import repeat_seed
 from robmednas_tf.search.trials import read_trials
 
 from .conftest import wait_for

@@ -91,6 +91,24 @@ def test_onnx_is_added_to_a_training_that_has_ended(trained, finished, tmp_path)
     assert (run / "model" / "model.onnx").stat().st_mtime_ns == written
 
 
+def test_a_brief_training_leaves_the_network_alone_and_the_rest_can_follow(
+    trained, finished, tmp_path
+):
+    folder, runs = tmp_path / "brief", trained[0]
+    arguments = (f"--flagfile={runs / 'regular' / 'flags.cfg'}", f"--output_dir={folder}")
+    said = finished("train", *arguments, "--brief")
+    assert "Report:" not in said
+    assert {path.name for path in folder.iterdir()} - {".lock"} == LEFT - {"figures", "report.html"}
+    model = (folder / "model" / "model.keras").read_bytes()
+    assert {path.name for path in (folder / "model").iterdir()} == {"model.keras", "training.json"}
+    for name in ("history", "best_epoch", "recipe"):
+        assert made(folder)[name] == made(runs / "regular")[name]
+    finished("train", *arguments)
+    assert {path.name for path in folder.iterdir()} - {".lock"} == LEFT
+    assert (folder / "model" / "saved_model" / "saved_model.pb").is_file()
+    assert (folder / "model" / "model.keras").read_bytes() == model
+
+
 def test_onnx_without_its_package_is_refused_at_the_door(refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "no onnx and no tf2onnx. Install the extra [onnx]" in refused("--onnx")

@@ -2,7 +2,13 @@ import json
 
 import pytest
 
-from robmednas_tf.data.split import Split, num_subjects_for_search, split_cohort, split_search
+from robmednas_tf.data.split import (
+    Fold,
+    Split,
+    num_subjects_for_search,
+    split_cohort,
+    split_search,
+)
 
 NAMES = ("1BA001", "1BA005", "1BB012", "1BC003", "1BC044")
 
@@ -111,3 +117,34 @@ def test_empty_and_overlapping_parts_are_refused(parts):
 def test_other_dictionaries_are_no_split(values):
     with pytest.raises(ValueError, match="A split"):
         Split.from_dict(values)
+
+
+def test_every_subject_but_the_tests_validates_in_one_fold_of_the_papers_sizes():
+    split = split_cohort(_names(79), seed=0)
+    folds = [Fold(number, 8).of(split, seed=0) for number in range(1, 9)]
+    assert {_sizes(fold) for fold in folds} == {(63, 9, 7)}
+    assert {fold.test for fold in folds} == {split.test}
+    validation = [name for fold in folds for name in fold.validation]
+    assert sorted(validation) == sorted(split.train + split.validation)
+    # Dealt anew: none is the split's own.
+    assert split.validation not in {fold.validation for fold in folds}
+    assert Fold(3, 8).of(split, seed=0) == folds[2] != Fold(3, 8).of(split, seed=1)
+
+
+def test_folds_are_as_even_as_can_be():
+    split = split_cohort(_names(10), seed=3)
+    assert sorted(len(Fold(number, 4).of(split, 3).validation) for number in range(1, 5)) == [
+        *(2, 2, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize("text", ["3", "a/b", "0/8", "9/8", "1/1", "1/2/3", "-1/2"])
+def test_what_is_no_fold_is_refused(text):
+    with pytest.raises(ValueError, match="fold must be"):
+        Fold.parse(text)
+    assert str(Fold.parse("3/8")) == "3/8"
+
+
+def test_more_folds_than_subjects_are_refused():
+    with pytest.raises(ValueError, match=r"Each of 5 folds .* Received: 4\."):
+        Fold(1, 5).of(split_cohort(_names(5), seed=0), seed=0)

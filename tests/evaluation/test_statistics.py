@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from robmednas_tf.evaluation.statistics import compare_paired, smallest_p, summarize_values
+from robmednas_tf.evaluation.statistics import (
+    compare_paired,
+    difference_of_means,
+    paired_difference,
+    smallest_p,
+    summarize_values,
+)
 
 
 def p_of_all_signs(differences):
@@ -119,3 +125,62 @@ def test_summaries_leave_the_undefined_out_and_count_it():
 def test_what_cannot_be_compared_is_refused(lengths, comparisons):
     with pytest.raises(ValueError, match="Received"):
         compare_paired([0.5] * lengths[0], [0.4] * lengths[1], comparisons)
+
+
+def test_independent_means_differ_by_welchs_interval_worked_out_by_hand():
+    # Means 3 and 7, variances 1 and 4 of three values each: standard error sqrt(1/3 + 4/3).
+    found = difference_of_means([2.0, 3.0, 4.0], [5.0, 7.0, 9.0])
+    error = math.sqrt(5 / 3)
+    freedom = (5 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (4 / 3) ** 2 / 2)
+    half = scipy.stats.t.ppf(0.975, freedom) * error
+    assert found.value == -4
+    assert (found.low, found.high) == pytest.approx((-4 - half, -4 + half))
+    # All below: of the 20 ways to part six ranks, two are as extreme.
+    assert found.p_value == pytest.approx(2 / 20)
+    # Half the interval is 4.16: it holds zero.
+    assert (found.num, found.num_baseline, found.sign) == (3, 3, 0)
+    assert difference_of_means([2.0, 3.0, 4.0], [6.0, 8.0, 10.0]).sign == -1
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (5, 9), (15, 3)])
+def test_independent_means_are_scipys(sizes):
+    generator = np.random.default_rng(sizes)
+    ours, theirs = generator.normal(0.3, 1, sizes[0]), generator.normal(0, 3, sizes[1])
+    found = difference_of_means([*ours, math.nan], [math.nan, *theirs])
+    welch = scipy.stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high))
+    assert found.p_value == scipy.stats.mannwhitneyu(ours, theirs).pvalue
+    other = difference_of_means(theirs.tolist(), ours.tolist())
+    assert (other.value, other.low) == pytest.approx((-found.value, -found.high))
+
+
+def test_a_single_value_has_no_spread_of_its_own():
+    ours = [0.5, 0.7, 0.6, 0.9]
+    found = difference_of_means(ours, [0.4])
+    one_sample = scipy.stats.ttest_1samp(ours, 0.4).confidence_interval()
+    assert (found.low + 0.4, found.high + 0.4) == pytest.approx((one_sample.low, one_sample.high))
+    assert found.p_value == pytest.approx(2 / 2**4)
+    for sides in (([0.4], ours), ([0.4], [0.5]), ([0.4], []), ([math.nan], ours)):
+        found = difference_of_means(*sides)
+        assert math.isnan(found.low)
+        assert math.isnan(found.p_value)
+        assert found.sign == 0
+
+
+def test_equal_values_without_spread_do_not_differ():
+    found = difference_of_means([1.0, 1.0], [1.0, 1.0])
+    assert (found.value, found.low, found.high, found.sign) == (0, 0, 0, 0)
+
+
+def test_paired_differences_are_scipys():
+    generator = np.random.default_rng(3)
+    theirs = generator.normal(0, 5, 8)
+    ours = theirs + generator.normal(0.5, 0.3, 8)
+    found = paired_difference([*ours, math.nan, 1.0], [*theirs, 1.0, math.nan])
+    paired = scipy.stats.ttest_rel(ours, theirs).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((paired.low, paired.high))
+    assert found.p_value == pytest.approx(scipy.stats.wilcoxon(ours - theirs).pvalue)
+    assert (found.num, found.num_baseline) == (8, 8)
+    assert math.isnan(paired_difference([1.0], [0.0]).p_value)
+    with pytest.raises(ValueError, match="zip"):
+        paired_difference([1.0], [])

@@ -4,9 +4,11 @@ import csv
 import dataclasses
 import math
 
+import pytest
+
 from robmednas_tf.evaluation.outcomes import MaskScore
 from robmednas_tf.report.evaluation import write_metrics_csv
-from robmednas_tf.report.metrics_csv import COLUMNS
+from robmednas_tf.report.metrics_csv import COLUMNS, read_metrics_csv
 
 from .evaluations import LOOKUP_TABLE, make_evaluation
 
@@ -60,3 +62,28 @@ def test_infinity_is_inf_and_undefined_is_empty(tmp_path):
     rows = _write(tmp_path, dataclasses.replace(report, outcomes=[outcome]))
     row = rows[-1]
     assert [row[name] for name in ("mae", "psnr", "ssim", "ms_ssim")] == ["0.0", "inf", "", "1.0"]
+
+
+def test_what_was_written_reads_back_to_the_last_digit(tmp_path):
+    report = make_evaluation(2, 4, ["fgsm:0.03"], curves=["fgsm"], num_slices=0)
+    _write(tmp_path, report)
+    found = read_metrics_csv(tmp_path / "metrics.csv")
+    places = {(each.subject, each.model, each.condition): each for each in found}
+    assert len(places) == len(found)
+    for outcome in (*report.curves, *report.outcomes):
+        # NaN is not itself.
+        other = places[outcome.subject, outcome.model, outcome.condition]
+        assert repr(other) == repr(outcome) or (
+            # A level that is also a condition stands as the condition.
+            repr(other.regions) == repr(outcome.regions)
+        )
+
+
+def test_what_is_no_table_of_metrics_is_refused(tmp_path):
+    path = tmp_path / "metrics.csv"
+    with pytest.raises(ValueError, match="must be a table of metrics"):
+        read_metrics_csv(path)
+    for text in ("a,b\n1,2\n", ",".join(COLUMNS) + "\na,b,clean,brain,x,1,,,\n"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"must be a table of metrics .* Received:"):
+            read_metrics_csv(path)

@@ -17,7 +17,8 @@ from robmednas_tf.search.repeated import (
     ranked,
     spread,
 )
-from robmednas_tf.search.sampling import random_stream, repeat_seed
+from robmednas_tf.search.sampling import random_stream
+from robmednas_tf.search.seeding import repeat_seed
 
 
 def test_repeats_of_neighbouring_seeds_share_none():

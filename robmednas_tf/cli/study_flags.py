@@ -1,0 +1,281 @@
+"""The flags of `run_study.py`, the settings they make, and what its steps' commands are told.
+
+Most are the commands' own flags, taken over as they are: help, default and domain.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import flags
+from absl.testing import flagsaver
+
+from robmednas_tf.attacks.notation import CURVES, parse_perturbations
+from robmednas_tf.cli import data_flags, eval_flags, search_flags, train_flags
+from robmednas_tf.cli.command import parse_flags
+from robmednas_tf.cli.train_architecture import find_architecture
+from robmednas_tf.config import DataConfig
+from robmednas_tf.models.architecture import NAMED, Architecture
+from robmednas_tf.models.space import SearchSpace
+from robmednas_tf.study_plan import SELECT_ON, STUDY, StepFlags, StudyConfig
+
+FLAGS = flags.FlagValues()
+data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=24)
+
+# Flags that a step's command has under another name in the study.
+_RENAMED = {"epochs": "trial_epochs"}
+_SEARCH = (
+    *("num_trials", "objective", "epsilon", "max_depth", "patterns", "filters"),
+    *("reduction_ratios", "num_subjects", "epochs", "confirm_top", "confirm_seeds"),
+    *("pruner", "rungs", "pruner_eta", "max_memory_gb", "max_attempts"),
+)
+# Of how a network is trained, in searches and in trainings alike.
+_TRAINING = (
+    *("batch_size", "learning_rate", "kernel_initializer", "start_at_mean"),
+    *("weight_averaging", "deterministic"),
+)
+_TRAIN = ("epochs", "patience", "attack_epsilon", "mixed_precision")
+_EVALUATE = ("attacks",)
+# Where a step runs and whose files it reads: another machine may say otherwise.
+_DATA_PLACE = ("data", "cache_dir")
+_SEARCH_PLACE = ("executor", "num_workers", "ray_address", "cpus_per_trial", "gpus_per_trial")
+_TRAIN_PLACE = ("jit_compile", "mirrored")
+_DATA = (
+    *("image_size", "slices_per_subject", "ct_bias", "spacing_mm", "zscore", "num_phantoms"),
+    *("num_validation", "num_test", "split_seed"),
+)
+
+
+def _take(source: flags.FlagValues, names: Iterable[str], new_names: dict[str, str]) -> None:
+    for name in names:
+        flag = copy.deepcopy(source[name])
+        flag.name = new_names.get(name, name)
+        module = source.find_module_defining_flag(name)
+        flags.DEFINE_flag(flag, flag_values=FLAGS, module_name=module)
+
+
+_take(search_flags.FLAGS, (*_SEARCH, *_TRAINING, *_SEARCH_PLACE), _RENAMED)
+_take(train_flags.FLAGS, (*_TRAIN, "replacement_probability", *_TRAIN_PLACE), {})
+_take(eval_flags.FLAGS, (*_EVALUATE, "num_slices"), {})
+
+# How much is done.
+flags.DEFINE_string(
+    "output_dir", "runs/study", "Folder of the study; a study in it goes on.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "repeats",
+    3,
+    "Independent repeats of the arms Random, RobMedNAS-R and RobMedNAS-T; may grow when a study "
+    "goes on. Paper: 15.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "baseline_repeats",
+    0,
+    "Trainings of the baseline, and as many adversarial ones, each with a seed of its own; 0 for "
+    "as many as --repeats. Paper: 1.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "seeds",
+    3,
+    "Study of weight initialisation: the picked RobMedNAS-T architecture and the baseline under so "
+    "many seeds; 0 leaves it out. Paper: 11.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "folds",
+    3,
+    "Study of training data: the same two, on so many cross-validation folds of the subjects that "
+    "are not tested; 0 leaves it out. Paper: 8.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool(
+    "curves",
+    True,
+    "Evaluate the picked networks under the paper's progressive corruptions too (its Figure 7).",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "baseline",
+    "baseline",
+    "Architecture of the two baseline arms: as --architecture of run_train.py.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_enum(
+    "select_on",
+    "validation",
+    SELECT_ON,
+    "Subjects that choose, by Dice under attack, which repeat of an arm the tables report. test is "
+    "the paper's way, and flatters: the same subjects are reported on. All repeats are shown "
+    "either way.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "seed", 0, "Seed from which those of all repeats are drawn.", flag_values=FLAGS
+)
+
+# What of it is done now.
+flags.DEFINE_bool(
+    "list",
+    False,
+    "Show the steps, and how long they will take, without doing any.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_list(
+    "only",
+    [],
+    "Do these steps alone (the beginnings of names will do: search, train/random), where all that "
+    "they follow is done.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_list(
+    "until",
+    [],
+    "Do these steps (or beginnings) and all that they follow, and no others.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "tables_from",
+    None,
+    "Folder of a study's results (its folder results): write tables, figures and report from these "
+    "alone into --output_dir, and do nothing else.",
+    flag_values=FLAGS,
+)
+BASELINE_FILE = "steps/baseline.json"
+# What says how a study is called, not what it is.
+OF_ONE_CALL = ("list", "only", "until", "tables_from")
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """All the settings of a study.
+
+    Attributes:
+        output_dir: The study's folder.
+        config: How much is done.
+        data: Which subjects, and how they are prepared.
+        baseline: The hand-crafted architecture.
+        space: Where is searched.
+        steps: What the steps' commands are told.
+        places: What they are told of this very machine, by command.
+        num_subjects: Of the search's sub-dataset.
+        attacks: Perturbations of an evaluation.
+        batch_size: Slices of a training step.
+        num_levels: Levels of the progressive corruptions.
+        max_memory_gb: Random architectures estimated to need more are passed over; 0 for 80 % of
+            the main memory that is free.
+        only: As the flag.
+        until: As the flag.
+    """
+
+    output_dir: Path
+    config: StudyConfig
+    data: DataConfig
+    baseline: Architecture
+    space: SearchSpace
+    steps: StepFlags
+    places: dict[str, tuple[str, ...]]
+    num_subjects: int
+    attacks: tuple[str, ...]
+    batch_size: int
+    num_levels: int
+    max_memory_gb: float
+    only: tuple[str, ...]
+    until: tuple[str, ...]
+
+
+def settings_from_flags() -> StudySettings:
+    """Turns the parsed flags into settings; every step's own command has to accept its flags.
+
+    Raises:
+        ValueError: If a value is outside its domain.
+    """
+    if FLAGS.fold:
+        raise ValueError("--fold is for one training: a study takes --folds. Leave it out.")
+    if FLAGS.only and FLAGS.until:
+        raise ValueError("--only and --until do not go together: leave one out.")
+    config = StudyConfig(
+        repeats=FLAGS.repeats,
+        baseline_repeats=FLAGS.baseline_repeats,
+        seeds=FLAGS.seeds,
+        folds=FLAGS.folds,
+        seed=FLAGS.seed,
+        select_on=FLAGS.select_on,
+        curves=FLAGS.curves,
+    )
+    steps = step_flags()
+    _require_accepted(steps)
+    return StudySettings(
+        output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
+        config=config,
+        data=data_flags.data_config(FLAGS),
+        baseline=find_architecture(FLAGS.baseline),
+        space=SearchSpace(
+            FLAGS.max_depth,
+            tuple(FLAGS.patterns),
+            tuple(map(int, FLAGS.filters)),
+            tuple(map(int, FLAGS.reduction_ratios)),
+        ),
+        steps=steps,
+        places=_places(),
+        num_subjects=FLAGS.num_subjects,
+        attacks=tuple(map(str, parse_perturbations(each for each in FLAGS.attacks if each))),
+        batch_size=FLAGS.batch_size,
+        num_levels=sum(map(len, CURVES.values())) if FLAGS.curves else 0,
+        max_memory_gb=FLAGS.max_memory_gb,
+        only=tuple(FLAGS.only),
+        until=tuple(FLAGS.until),
+    )
+
+
+def step_flags() -> StepFlags:
+    """Returns what the parsed flags tell the steps' commands, but where they run."""
+    if FLAGS.num_slices < 0:
+        raise ValueError(f"--num_slices must be at least 0. Received: {FLAGS.num_slices}.")
+    return StepFlags(
+        search=_lines((*_DATA, *_TRAINING, *_SEARCH), _RENAMED),
+        train=("--brief", *_lines((*_DATA, *_TRAINING, *_TRAIN))),
+        adversarial=("--adversarial", *_lines(("replacement_probability",))),
+        evaluate=_lines((*_DATA, *_EVALUATE, "batch_size")),
+        # A file may lie elsewhere on the next machine: the study keeps a copy.
+        baseline=FLAGS.baseline if FLAGS.baseline in NAMED else f"{STUDY}/{BASELINE_FILE}",
+        num_slices=FLAGS.num_slices,
+        draw=_lines(("max_depth", "patterns", "filters", "reduction_ratios")),
+    )
+
+
+def _places() -> dict[str, tuple[str, ...]]:
+    data = _lines(_DATA_PLACE)
+    return {
+        "search": (*data, *_lines(_SEARCH_PLACE)),
+        "train": (*data, *_lines(_TRAIN_PLACE)),
+        "eval": data,
+    }
+
+
+def _lines(names: Iterable[str], renamed: dict[str, str] | None = None) -> tuple[str, ...]:
+    lines = []
+    for name in names:
+        own = FLAGS[(renamed or {}).get(name, name)]
+        # Without a value there is nothing to say: the command's default is the same.
+        text = own.serialize() if own.value is not None else ""
+        lines += [text.replace(f"--{own.name}=", f"--{name}=", 1)] if text else []
+    return tuple(lines)
+
+
+def _require_accepted(steps: StepFlags) -> None:
+    """Lets each command look at its flags, as it will when its step is done."""
+    for module, arguments in (
+        (search_flags, (*steps.search, *_places()["search"])),
+        (train_flags, (*steps.train, *steps.adversarial, *_places()["train"])),
+    ):
+        saved = flagsaver.save_flag_values(module.FLAGS)
+        try:
+            parse_flags(["step", *arguments], module.FLAGS)
+            module.settings_from_flags()
+        finally:
+            flagsaver.restore_flag_values(saved, module.FLAGS)

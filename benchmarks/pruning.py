@@ -12,9 +12,8 @@ again with new seeds and scored on heads that no search has seen; the difference
 what counts. What is done in the folder is not done again.
 
 `replay` puts random candidates whose scores at every rung are known in random orders, and asks what
-either way would have found, and for how many epochs. `groups` parts them into disjoint groups
-instead, each a random search by itself. `simulated` makes curves up, for TPE searches
-of more candidates than can be trained here. None of these trains anything.
+either way would have found, for how many epochs; `groups` makes disjoint random searches of them.
+`simulated` makes curves up, for TPE searches of more candidates. None of these trains anything.
 """
 
 from __future__ import annotations
@@ -209,6 +208,7 @@ def main() -> None:
     replay.add_argument(
         "--architectures", type=float, default=math.inf, help="Of the first so many."
     )
+    replay.add_argument("--seed", type=int, default=0, help="Whose trainings.")
     replay.add_argument("--averaging", default="0.9", help="Decay of the weights' average.")
     replay.add_argument("--orders", type=int, default=500, help="How many.")
     replay.add_argument(
@@ -238,7 +238,12 @@ def main() -> None:
             trainings = read_trainings(arguments.scores, "0.9", arguments.epochs)
             print_groups(trainings, rungs, arguments.size)
         else:
-            chosen = (arguments.averaging, arguments.epochs, arguments.architectures)
+            chosen = (
+                arguments.averaging,
+                arguments.epochs,
+                arguments.architectures,
+                arguments.seed,
+            )
             candidates = read_candidates(arguments.scores, *chosen)
             print_replay(candidates, rungs, arguments.orders)
 

@@ -75,13 +75,15 @@ def read_trainings(
 
 
 def read_candidates(
-    path: Path, averaging: str, epochs: float = math.inf, num_architectures: float = math.inf
+    path: Path,
+    averaging: str,
+    epochs: float = math.inf,
+    num_architectures: float = math.inf,
+    seed: int = 0,
 ) -> list[Candidate]:
-    """Reads seed 0's trainings of the first so many architectures; see `read_trainings`."""
+    """Reads one seed's trainings of the first so many architectures; see `read_trainings`."""
     found = read_trainings(path, averaging, epochs)
-    return [
-        each for (number, seed), each in found.items() if not seed and number < num_architectures
-    ]
+    return [found[key] for key in found if key[0] < num_architectures and key[1] == seed]
 
 
 def replay(

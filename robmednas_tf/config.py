@@ -94,7 +94,7 @@ class TrainingConfig:
     patience: int = 0
     kernel_initializer: str = "he_normal"
     start_at_mean: bool = True
-    weight_averaging: float = 0.96
+    weight_averaging: float = 0.9
 
     def __post_init__(self) -> None:
         _require_at_least(("epochs", self.epochs, 1), ("batch_size", self.batch_size, 1))

@@ -38,7 +38,7 @@ def define(flag_values: flags.FlagValues) -> None:
     )
     flags.DEFINE_float(
         "weight_averaging",
-        0.96,
+        0.9,
         "Decay of the running average of the weights that is validated and kept; 0 for none. "
         "Paper: not said.",
         flag_values=flag_values,

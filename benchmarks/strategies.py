@@ -58,19 +58,19 @@ def architecture(values: Values) -> Architecture:
     return architecture_of(hp)
 
 
-def open_landscapes(names: Sequence[str], tables: Path) -> dict[str, Landscape]:
+def open_landscapes(names: Sequence[str], tables: Path, name: str) -> dict[str, Landscape]:
     """Returns the landscapes, and says how those that are fitted were."""
     opened = {"interacting": landscapes.interacting()}
     if {*names} - {*opened}:
-        table = read_table(tables, architecture)
+        table = read_table(tables, architecture, name)
         fits = landscapes.cross_validations(table)
         best, *_ = fits
-        smooth = next(name for name in fits if name in landscapes.SMOOTH)
+        smooth = next(kind for kind in fits if kind in landscapes.SMOOTH)
         opened["fitted"] = landscapes.fitted(table, best)
         opened["smooth"] = landscapes.fitted(table, smooth)
         opened["quiet"] = landscapes.without_luck(opened["fitted"])
         print(describe_fits(table, opened, fits), flush=True)
-    return {name: opened[name] for name in names}
+    return {each: opened[each] for each in names}
 
 
 def describe_fits(table: Table, opened: Mapping[str, Landscape], fits: Mapping[str, Fit]) -> str:
@@ -173,6 +173,7 @@ def flags() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", type=int, default=50, help="Searches of each, from seed 0 on.")
     parser.add_argument("--tables", type=Path, default=TABLES, help="Folder of the trials' table.")
+    parser.add_argument("--table", default="scores.csv", help="Its file.")
     parser.add_argument(
         "--results", type=Path, default=Path("runs/strategies.jsonl"), help="File of the searches."
     )
@@ -211,7 +212,7 @@ def main() -> None:
         if unknown := set(wanted) - set(known):
             parser.error(f"Give any of {', '.join(known)}. Received: {', '.join(unknown)}.")
     try:
-        opened = open_landscapes(names, given.tables)
+        opened = open_landscapes(names, given.tables, given.table)
     except ValueError as error:
         parser.error(str(error))
     given.results.parent.mkdir(parents=True, exist_ok=True)

@@ -54,23 +54,28 @@ class Table:
         return 1.0 - float(noise / self.means.var(ddof=1))
 
 
-def read_table(folder: Path, architecture: Callable[[Mapping[str, Any]], Architecture]) -> Table:
-    """Reads the trials that `scores.py` made.
+def read_table(
+    folder: Path,
+    architecture: Callable[[Mapping[str, Any]], Architecture],
+    name: str = "scores.csv",
+) -> Table:
+    """Reads the trials that `scores.py` or `scores_accelerated.py` made.
 
     Args:
-        folder: Of `scores.csv` and `architectures.csv`.
+        folder: Of the table and of `architectures.csv`.
         architecture: Returns the architecture of a search's values.
+        name: The table's file.
 
     Raises:
         ValueError: If there is no table, it is too small, or no architecture has several seeds.
     """
-    if not (folder / "scores.csv").is_file():
+    if not (folder / name).is_file():
         raise ValueError(
             f"A fitted landscape needs the table of trials. Received: {str(folder)!r}, which has "
-            "no scores.csv. Make it with benchmarks/scores.py, or give "
+            f"no {name}. Make it with benchmarks/scores.py, or give "
             "--landscapes=interacting."
         )
-    with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / name).open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.items() >= TRIALS.items()]
     with (folder / "architectures.csv").open(newline="", encoding="utf-8") as file:
         values = {row["architecture"]: json.loads(row["values"]) for row in csv.DictReader(file)}

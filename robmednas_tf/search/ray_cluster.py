@@ -50,6 +50,8 @@ def opened_cluster(address: str) -> Iterator[None]:
                 "object_store_memory": _OBJECT_STORE_BYTES,
                 "_temp_dir": str(folder),
             }
+            # Of a worker that was killed while Ray ends, its runtime tells on standard error.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
             # Ray's own default gives way to every other process, this one among them.
             os.environ.setdefault("RAY_worker_niceness", "0")
         elif address != "auto":

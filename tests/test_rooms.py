@@ -15,6 +15,7 @@ LEVELS = {
     "files": 0,
     "folder_lock": 0,
     "machine": 0,
+    "standard_error": 0,
     "config": 0,
     "objectives": 0,
     "data": 0,

@@ -17,6 +17,7 @@ from typing import NoReturn
 from absl import flags
 
 from robmednas_tf.files import remedy_of
+from robmednas_tf.standard_error import standard_error_into
 
 BAD_INPUT, INTERRUPTED = 2, 130
 _GOES_ON = "What is done stays; the same command goes on from here."
@@ -151,17 +152,11 @@ def start_tensorflow(deterministic: bool = False, use_gpus: bool = True) -> None
 
 @contextlib.contextmanager
 def _without_runtime_lines() -> Iterator[None]:
-    # The runtime writes to the descriptor itself, past sys.stderr.
-    sys.stderr.flush()
-    saved = os.dup(2)
     with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
         try:
-            yield
+            with standard_error_into(held):
+                yield
         finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
                 if not _RUNTIME_LINE.match(line):

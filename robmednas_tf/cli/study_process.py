@@ -6,7 +6,6 @@ when the study does, however that ends.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import multiprocessing
 import multiprocessing.connection
@@ -15,13 +14,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from robmednas_tf.files import make_folder
+from robmednas_tf.standard_error import standard_error_into
 
 # What takes long to load, and is the same for every step.
 _PRELOADED = tuple(f"robmednas_tf.cli.{name}_run" for name in ("search", "train", "eval"))
@@ -57,7 +57,8 @@ def _run(
     make_folder(log.parent)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOADED))
-    with _errors_into(log):
+    # What a library says when the server loads it.
+    with log.open("ab") as file, standard_error_into(file):
         forkserver.ensure_running()
         process = context.Process(target=_in_child, args=(target, arguments, str(log)))
         process.start()
@@ -80,19 +81,6 @@ def _end(process: ForkServerProcess) -> None:
     if process.exitcode is None:
         process.kill()
         process.join()
-
-
-@contextlib.contextmanager
-def _errors_into(log: Path) -> Iterator[None]:
-    """Sends to a file what a library says to the error stream when the server loads it."""
-    saved = os.dup(2)
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def _in_child(target: Callable[..., None], arguments: tuple[Any, ...], log: str) -> None:

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from ray._private import worker as ray_driver
 from robmednas_tf.config import WorkersConfig
 from robmednas_tf.folder_lock import locked_folder
 from robmednas_tf.machine import num_cores
+from robmednas_tf.standard_error import standard_error_into
 
 # What jobs return is small, but for the weights of a final training.
 _OBJECT_STORE_BYTES = 512 * 2**20
@@ -156,19 +156,14 @@ def _own_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _in_one_line(address: str) -> Iterator[None]:
-    # Ray's runtime writes to the descriptor itself, past sys.stderr, twenty times the same.
-    sys.stderr.flush()
-    saved = os.dup(2)
+    # Ray's runtime says the same twenty times.
     with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
         try:
-            yield
+            with standard_error_into(held):
+                yield
         except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
             held.seek(0)
             raise ValueError(_refusal(address, error, held.read())) from error
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 def _refusal(address: str, error: Exception, said: bytes) -> str:

@@ -38,9 +38,9 @@ class BestEpoch(keras.callbacks.Callback):
     Args:
         config: Number of epochs, patience.
         validate: Called with the averaged weights in place.
+        checkpoint: File in which the training's state is kept after each epoch, or None.
         first_epoch: Number of the first epoch that may be the best, from 0; patience counts from
             there. Of a training that ended before, any may be.
-        checkpoint: File in which the training's state is kept after each epoch, or None.
 
     Raises:
         FloatingPointError: If a loss is not finite, or the attack of an adversarial training

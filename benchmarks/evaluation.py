@@ -32,8 +32,9 @@ import numpy as np
 import tensorflow as tf
 from stock import masked_scores
 
+from robmednas_tf.attacks.noise import noise_of_slices
 from robmednas_tf.attacks.notation import CURVES, Perturbation, parse_perturbations
-from robmednas_tf.attacks.perturbations import PerturbedInference, noise_of_slices
+from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache

@@ -19,7 +19,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
-from robmednas_tf.attacks.notation import CURVES
+from robmednas_tf.attacks.notation import CURVES, Perturbation
 from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
@@ -95,7 +95,7 @@ def trials(folder: str, num_trials: str) -> list[int]:
     heads = _heads(folder, 6)
     space = SearchSpace(max_depth=2, filters=(8,), reduction_ratios=())
     data = SearchData(heads[:4], heads[4:5], heads[5:])
-    hypermodel = UNetHyperModel(space, data, TrainingConfig(epochs=2), epsilon=0.2)
+    hypermodel = UNetHyperModel(space, data, TrainingConfig(epochs=2), Perturbation("fgsm", 0.2))
     hyperparameters = keras_tuner.HyperParameters()
     declare_space(hyperparameters, space)
     sizes: list[int] = []

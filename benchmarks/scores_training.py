@@ -24,7 +24,7 @@ from scores_table import (
     Row,
 )
 
-from robmednas_tf.attacks.notation import parse_perturbations
+from robmednas_tf.attacks.notation import Perturbation, parse_perturbations
 from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.prepared import PreparedSubject
@@ -185,7 +185,9 @@ def train(job: Job, architecture: Architecture, subjects: Subjects, folder: Path
     checkpoint.unlink(missing_ok=True)
     kind = OneOrder if job.variant == "one_order" else UNetHyperModel
     config = VARIANTS[job.variant]
-    hypermodel = kind(SearchSpace(), subjects.search, config, epsilon=0.0, seed=job.seed)
+    hypermodel = kind(
+        SearchSpace(), subjects.search, config, Perturbation("fgsm", 0.0), seed=job.seed
+    )
     model = hypermodel.build_architecture(architecture)
     validate = hypermodel.validation(model)
     averages = OtherAverages(model, OTHER_AVERAGING[job.cohort], validate)

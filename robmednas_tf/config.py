@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.data.preprocessing import AS_IN_PAPER, OWN_SPACING_MM, Preprocessing
 from robmednas_tf.data.split import Fold
 from robmednas_tf.objectives import FIRST, PickRule, require_objectives
@@ -120,7 +121,7 @@ class SearchConfig:
         oracle: Name of the rule that proposes candidates.
         num_trials: Candidates that are trained and scored.
         objectives: Keys of `robmednas_tf.objectives.DIRECTIONS`, a score first.
-        epsilon: L-infinity size of the attack that scores, in z-score units.
+        attack: What spoils the MR of the subjects that score.
         num_subjects: Subjects of the sub-dataset, parted 4:1:1.
         keep_models: Best trials whose weights stay on disk.
         seed: Seed of everything random in the search.
@@ -135,7 +136,7 @@ class SearchConfig:
     oracle: str
     num_trials: int
     objectives: tuple[str, ...]
-    epsilon: float
+    attack: Perturbation
     num_subjects: int
     keep_models: int
     seed: int
@@ -151,8 +152,6 @@ class SearchConfig:
         _require_at_least(("confirm_seeds", self.confirm_seeds, 1))
         _require_at_least(("max_attempts", self.max_attempts, 1))
         require_objectives(self.objectives)
-        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
-            raise ValueError(f"epsilon must be >= 0. Received: {self.epsilon}.")
 
     @property
     def objective(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from robmednas_tf.attacks.label_free import fgsm_from_own_prediction
-from robmednas_tf.attacks.perturbations import noise_of_slices
+from robmednas_tf.attacks.noise import noise_of_slices
 from robmednas_tf.data.intensities import CT_SCALE_HU, denormalize_ct
 from robmednas_tf.evaluation.models import TrainedModel, load_model
 from robmednas_tf.machine import available_memory_gb

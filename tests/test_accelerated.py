@@ -129,6 +129,7 @@ def test_scores_are_the_evaluations(keras_network, slices):
     import accelerated_scoring as scoring
     import jax
 
+    from robmednas_tf.attacks.attack import Slices
     from robmednas_tf.attacks.notation import parse_perturbations
     from robmednas_tf.attacks.perturbations import PerturbedInference
     from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
@@ -142,7 +143,9 @@ def test_scores_are_the_evaluations(keras_network, slices):
     score = jax.jit(scoring.score, static_argnums=0)
     sums = score(envelope, copies, 1, gates, slices)
     attack = PerturbedInference(keras_network, parse_perturbations(["fgsm:0.06", "fgsm:0.2"]))
-    for found, prediction in zip(sums, attack(mr, normalize_ct(hu)), strict=True):
+    for found, prediction in zip(
+        sums, attack(Slices.of("a", 0, 0, mr, normalize_ct(hu))), strict=True
+    ):
         expected = volume_scores(hu, denormalize_ct(np.asarray(prediction.synthetic_ct)))
         for region, score in scoring.region_scores(np.asarray(found)).items():
             assert score.dice == pytest.approx(expected[region].dice, abs=1e-3)

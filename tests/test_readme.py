@@ -82,7 +82,7 @@ def test_the_paper_configuration_is_the_papers(parsed):
     assert (settings.search.num_trials, settings.search.num_subjects) == (200, 6)
     assert settings.search.confirm_top == 0
     assert settings.pruner is None
-    assert (settings.search.epsilon, settings.data.image_size) == (0.2, 256)
+    assert (str(settings.search.attack), settings.data.image_size) == ("fgsm:0.2", 256)
     training, final = settings.training, settings.final_training
     assert (training.epochs, training.batch_size, training.learning_rate) == (10, 6, 1e-4)
     assert (final.epochs, final.patience, final.learning_rate) == (150, 5, 1e-4)

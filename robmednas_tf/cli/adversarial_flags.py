@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import math
 from typing import Any
 
 from absl import flags
 
 from robmednas_tf.adversarial import BERNOULLI, FINETUNE, KINDS, TRADES, AdversarialConfig
+from robmednas_tf.cli import attack_flags
 
 NONE = "none"
 _PAPERS_PROBABILITY = AdversarialConfig().replacement_probability
@@ -58,12 +58,8 @@ def define(flag_values: flags.FlagValues) -> None:
         "Paper: 0.5.",
         flag_values=flag_values,
     )
-    flags.DEFINE_float(
-        "attack_epsilon",
-        0.2,
-        "Size of the FGSM attack that adversarial training trains on and that validation shows, in "
-        "standard deviations of MR. Paper: 0.2.",
-        flag_values=flag_values,
+    attack_flags.define(
+        flag_values, "What adversarial training attacks slices with, and what validation shows"
     )
     flags.DEFINE_float(
         "trades_beta",
@@ -87,9 +83,7 @@ def adversarial_config(flag_values: flags.FlagValues) -> AdversarialConfig | Non
         ValueError: If a value is outside its domain, or two do not go together.
     """
     given = flag_values.flag_values_dict()
-    kind, epsilon = given["adversarial"], given["attack_epsilon"]
-    if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"--attack_epsilon must be >= 0. Received: {epsilon}.")
+    kind, attack = given["adversarial"], attack_flags.attack(flag_values)
     # Not whether a flag was given: a run's own flags.cfg gives every flag.
     for name, _, own in _OF_ONE_KIND:
         if kind != own and given[name] != flag_values[name].default:
@@ -104,4 +98,4 @@ def adversarial_config(flag_values: flags.FlagValues) -> AdversarialConfig | Non
     if probability is None:
         probability = KINDS[kind].replacement_probability
     fields = {field: given[name] for name, field, _ in _OF_ONE_KIND}
-    return AdversarialConfig(probability, epsilon, kind, **fields)
+    return AdversarialConfig(probability, attack, kind, **fields)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from absl import flags
 
+from robmednas_tf.attacks.kinds import TRANSFER
 from robmednas_tf.attacks.notation import (
     CLEAN,
     CURVES,
-    KINDS,
     Perturbation,
+    described,
     parse_perturbations,
 )
 from robmednas_tf.cli import data_flags
@@ -41,8 +42,8 @@ flags.DEFINE_enum(
 flags.DEFINE_list(
     "attacks",
     ["fgsm:0.06"],
-    f"Attacks, name:size, in standard deviations of MR; names: {', '.join(KINDS)}. Empty for "
-    "none. Paper: fgsm:0.06 (Tables 2 and 3), fgsm:0.15 (Figure 4).",
+    f"Attacks, name:size, or name:size:option=value, in standard deviations of MR; "
+    f"{described()}. Empty for none. Paper: fgsm:0.06 (Tables 2 and 3), fgsm:0.15 (Figure 4).",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(
@@ -78,6 +79,12 @@ class EvalSettings:
     seed: int
 
     @property
+    def sources(self) -> list[str]:
+        """Names of the models that transferred attacks are made on."""
+        found = (str(each["from"]) for each in self.attacks if each.table.made_by == TRANSFER)
+        return list(dict.fromkeys(found))
+
+    @property
     def conditions(self) -> list[str]:
         """What is scored in full and shown: `clean`, then the attacks."""
         return [CLEAN, *map(str, self.attacks)]
@@ -106,6 +113,7 @@ def settings_from_flags() -> EvalSettings:
             f"--baseline must be one of the models {', '.join(names)}. "
             f"Received: {FLAGS.baseline!r}."
         )
+    _require_sources(attacks, names)
     _take_over_data(models)
     return EvalSettings(
         output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
@@ -118,6 +126,15 @@ def settings_from_flags() -> EvalSettings:
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
     )
+
+
+def _require_sources(attacks: tuple[Perturbation, ...], names: list[str]) -> None:
+    for each in attacks:
+        if each.table.made_by == TRANSFER and each["from"] not in names:
+            raise ValueError(
+                f"Attack {str(each)!r} must come from one of the models {', '.join(names)}. "
+                f"Received: {each['from']!r}. Add it to --models."
+            )
 
 
 def _take_over_data(models: tuple[ModelSource, ...]) -> None:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,21 @@ class ResultFolder:
     def __init__(self, folder: Path):
         self._folder = folder / "results"
 
-    def read(self, subject: str, model: str, recipe: Mapping[str, Any]) -> Results:
+    def read(
+        self,
+        subject: str,
+        model: str,
+        recipe: Mapping[str, Any],
+        bases: Mapping[str, str] = MappingProxyType({}),
+    ) -> Results:
         """Reads what is known under a recipe; nothing where it differs or a file is damaged.
 
         Args:
             subject: The subject's name.
             model: The model's name.
             recipe: All that the results follow from, ready for JSON.
+            bases: Of conditions that follow from more than that: what from. Where it was another,
+                the condition is not known.
         """
         path = self._path(subject, model)
         try:
@@ -74,12 +83,21 @@ class ResultFolder:
             # Written one after the other: a kill between leaves another model's slices.
             if str(arrays.pop("recipe")) != json.dumps(recipe):
                 arrays = {}
-            return Results(outcomes, _slices(subject, model, arrays))
+            before = saved.get("bases", {})
+            changed = {each for each in bases if before.get(each) != bases[each]}
+            return _without(changed, Results(outcomes, _slices(subject, model, arrays)))
         except _DAMAGE:
             return Results({}, {})
 
-    def write(self, subject: str, model: str, recipe: Mapping[str, Any], results: Results) -> None:
-        """Writes all that is known, atomically."""
+    def write(
+        self,
+        subject: str,
+        model: str,
+        recipe: Mapping[str, Any],
+        results: Results,
+        bases: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Writes all that is known, atomically; see `read`."""
         path = self._path(subject, model)
         arrays = {
             f"{condition}|{place}|{name}": getattr(shown, name)
@@ -89,10 +107,17 @@ class ResultFolder:
         with replaced_atomically(path.with_suffix(".npz")) as temporary:
             np.savez_compressed(temporary, recipe=json.dumps(recipe), **arrays)
         outcomes = {name: _values(outcome) for name, outcome in results.outcomes.items()}
-        write_json(path, {"recipe": recipe, "outcomes": outcomes})
+        write_json(path, {"recipe": recipe, "bases": dict(bases), "outcomes": outcomes})
 
     def _path(self, subject: str, model: str) -> Path:
         return self._folder / _file_name(subject) / f"{_file_name(model)}.json"
+
+
+def _without(conditions: Collection[str], results: Results) -> Results:
+    return Results(
+        {name: each for name, each in results.outcomes.items() if name not in conditions},
+        {key: each for key, each in results.slices.items() if key[0] not in conditions},
+    )
 
 
 def _file_name(name: str) -> str:

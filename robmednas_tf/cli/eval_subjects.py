@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robmednas_tf.attacks.notation import CLEAN, Perturbation
+from robmednas_tf.attacks.kinds import TRANSFER, WORST
+from robmednas_tf.attacks.notation import CLEAN, Perturbation, rivals
 from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.cli.eval_flags import EvalSettings
 from robmednas_tf.cli.eval_results import ResultFolder, Results
@@ -56,14 +57,26 @@ class SubjectEvaluation:
 
     def _evaluate_subject(self, subject: PreparedSubject, line: StepLine) -> None:
         places = self.shown.get(subject.name, ())
-        missing = {}
+        missing: dict[str, list[str]] = {}
         for name in self.models:
-            results = self.results.read(subject.name, name, self._recipe(subject, name))
+            recipe, bases = self._recipe(subject, name), self._bases()
+            results = self.results.read(subject.name, name, recipe, bases)
             self.found[subject.name, name] = results
-            if not all(
-                results.has(each, True, places) for each in self.settings.conditions
-            ) or not all(results.has(each, False, ()) for each in self.settings.levels):
-                missing[name] = self._inference(name)
+            conditions = self._missing(results, places)
+            if conditions:
+                missing[name] = conditions
+        if missing:
+            self._evaluate_models(subject, missing, line)
+        self._evaluate_lookup_table(subject)
+
+    def _missing(self, results: Results, places: Sequence[int]) -> list[str]:
+        shown = [each for each in self.settings.conditions if not results.has(each, True, places)]
+        levels = [each for each in self.settings.levels if not results.has(each, False, ())]
+        return list(dict.fromkeys(shown + levels))
+
+    def _evaluate_models(
+        self, subject: PreparedSubject, missing: Mapping[str, Sequence[str]], line: StepLine
+    ) -> None:
         done = 0
 
         def tell(num_slices: int) -> None:
@@ -71,19 +84,26 @@ class SubjectEvaluation:
             done += num_slices
             line.within(f"{subject.name}, slice {done}/{subject.num_slices}")
 
-        if missing:
-            wanted = Wanted(self.settings.conditions, places, self.settings.seed)
-            outcomes, slices = evaluate_subject(
-                missing, subject, wanted, self.settings.batch_size, tell
-            )
-            for outcome in outcomes:
-                self.found[subject.name, outcome.model].outcomes[outcome.condition] = outcome
-            for each in slices:
-                key = (each.condition, each.slice_index)
-                self.found[subject.name, each.model].slices[key] = each
-            for name in missing:
-                self._write(subject, name)
-        self._evaluate_lookup_table(subject)
+        outcomes, slices = evaluate_subject(
+            {name: self._inference(name) for name in missing},
+            subject,
+            Wanted(
+                self.settings.conditions,
+                self.shown.get(subject.name, ()),
+                self.settings.seed,
+                missing,
+            ),
+            self.settings.batch_size,
+            tell,
+            {name: self._inference(name) for name in self.settings.sources},
+        )
+        for outcome in outcomes:
+            self.found[subject.name, outcome.model].outcomes[outcome.condition] = outcome
+        for each in slices:
+            key = (each.condition, each.slice_index)
+            self.found[subject.name, each.model].slices[key] = each
+        for name in missing:
+            self._write(subject, name)
 
     def _evaluate_lookup_table(self, subject: PreparedSubject) -> None:
         recipe = self._recipe(subject, LOOKUP_TABLE)
@@ -96,7 +116,8 @@ class SubjectEvaluation:
 
     def _write(self, subject: PreparedSubject, name: str) -> None:
         results = self.found[subject.name, name]
-        self.results.write(subject.name, name, self._recipe(subject, name), results)
+        recipe = self._recipe(subject, name)
+        self.results.write(subject.name, name, recipe, results, self._bases())
 
     def _recipe(self, subject: PreparedSubject, name: str) -> dict[str, Any]:
         model = self.models[name].digest if name in self.models else name
@@ -106,6 +127,16 @@ class SubjectEvaluation:
             "subject": self.keys[subject.name],
             "seed": self.settings.seed,
         }
+
+    def _bases(self) -> dict[str, str]:
+        """Returns what some conditions follow from besides: other attacks, or another model."""
+        found = {}
+        for each in self.settings.attacks:
+            if each.table.made_by == WORST:
+                found[str(each)] = " ".join(map(str, rivals(each, self.settings.attacks)))
+            if each.table.made_by == TRANSFER:
+                found[str(each)] = self.models[str(each["from"])].digest
+        return found
 
     def _inference(self, name: str) -> PerturbedInference:
         if name not in self.inference:

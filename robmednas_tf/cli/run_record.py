@@ -149,4 +149,4 @@ def describe_training(recipe: Mapping[str, Any]) -> str:
     adversarial = recipe.get("adversarial")
     if not adversarial:
         return "regular"
-    return f"adversarial: {AdversarialConfig(**adversarial).in_words}"
+    return f"adversarial: {AdversarialConfig.from_dict(adversarial).in_words}"

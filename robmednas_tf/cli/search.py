@@ -97,7 +97,7 @@ def greet(settings: SearchSettings) -> None:
     print(
         f"Searching {space.size:.3g} architectures with {search.num_trials} trials of "
         f"{settings.training.epochs} epochs ({search.oracle}); score: {score}, "
-        f"FGSM epsilon {search.epsilon:g}{times}.",
+        f"attack: {search.attack}{times}.",
         flush=True,
     )
     if settings.pruner is not None:

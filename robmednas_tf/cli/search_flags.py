@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from robmednas_tf.cli import (
+    attack_flags,
     data_flags,
     executor_flags,
     objective_flags,
@@ -48,12 +49,7 @@ flags.DEFINE_integer(
     "count. Paper: 200.",
     flag_values=FLAGS,
 )
-flags.DEFINE_float(
-    "epsilon",
-    0.2,
-    "Size of the FGSM attack that scores, in standard deviations of MR. Paper: 0.2.",
-    flag_values=FLAGS,
-)
+attack_flags.define(FLAGS, "What spoils the MR of the subjects that score a candidate")
 flags.DEFINE_integer(
     "max_depth", 3, f"Largest depth of the U-Net. Paper: {MAX_DEPTH}.", flag_values=FLAGS
 )
@@ -195,7 +191,7 @@ def settings_from_flags() -> SearchSettings:
             oracle=FLAGS.oracle,
             num_trials=FLAGS.num_trials,
             objectives=objective_flags.objectives(FLAGS),
-            epsilon=FLAGS.epsilon,
+            attack=attack_flags.attack(FLAGS),
             num_subjects=FLAGS.num_subjects,
             keep_models=FLAGS.keep_models,
             seed=FLAGS.seed,

@@ -27,7 +27,7 @@ def search_identity(
         "slices_per_subject": settings.data.slices_per_subject,
         "subjects": sub.to_dict(),
         **files,
-        "epsilon": settings.search.epsilon,
+        "attack": str(settings.search.attack),
         "training": asdict(settings.training),
         "deterministic": settings.deterministic,
         "max_memory_gb": settings.max_memory_gb,

@@ -61,7 +61,7 @@ def repeats_report(
         num_trials=search.num_trials,
         space=settings.space,
         image_size=settings.data.image_size,
-        epsilon=search.epsilon,
+        attack=search.attack,
         command=command,
         settings=read_flags(settings.output_dir),
         notes=notes,

@@ -89,7 +89,7 @@ def write_report(folder: Path, run: SearchedRun, winner: Winner | None) -> Searc
         objective=objective,
         direction=OBJECTIVES[objective],
         image_size=run.settings.data.image_size,
-        epsilon=run.settings.search.epsilon,
+        attack=run.settings.search.attack,
         seconds=_seconds(run),
         confirmation=run.confirmation,
         front=run.front,
@@ -115,7 +115,7 @@ def _found(run: SearchedRun, winner: Winner | None) -> dict[str, Any]:
     if winner is None:
         return {"best_trial_id": None, "architecture": None}
     inference = AttackedInference(
-        winner.result.model, run.settings.search.epsilon, run.settings.training.batch_size
+        winner.result.model, run.settings.search.attack, run.settings.training.batch_size
     )
     label = "Best trial" if run.front is None else "Picked trial"
     return {

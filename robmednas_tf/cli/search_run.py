@@ -192,7 +192,7 @@ class SearchRun:
             self.settings.space,
             data,
             training,
-            self.settings.search.epsilon,
+            self.settings.search.attack,
             self.settings.search.seed,
             self.limited.max_memory_gb,
         )

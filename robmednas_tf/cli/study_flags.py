@@ -27,8 +27,9 @@ data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=24)
 
 # Flags that a step's command has under another name in the study.
 _RENAMED = {"epochs": "trial_epochs"}
+_RENAMED_TRAIN = {"attack": "train_attack"}
 _SEARCH = (
-    *("num_trials", "objective", "epsilon", "max_depth", "patterns", "filters"),
+    *("num_trials", "objective", "attack", "max_depth", "patterns", "filters"),
     *("reduction_ratios", "num_subjects", "epochs", "confirm_top", "confirm_seeds"),
     *("pruner", "rungs", "pruner_eta", "max_memory_gb", "max_attempts"),
 )
@@ -37,7 +38,7 @@ _TRAINING = (
     *("batch_size", "learning_rate", "kernel_initializer", "start_at_mean"),
     *("weight_averaging", "deterministic"),
 )
-_TRAIN = ("epochs", "patience", "attack_epsilon", "mixed_precision")
+_TRAIN = ("epochs", "patience", "attack", "mixed_precision")
 _EVALUATE = ("attacks",)
 # Where a step runs and whose files it reads: another machine may say otherwise.
 _DATA_PLACE = ("data", "cache_dir")
@@ -58,7 +59,7 @@ def _take(source: flags.FlagValues, names: Iterable[str], new_names: dict[str, s
 
 
 _take(search_flags.FLAGS, (*_SEARCH, *_TRAINING, *_SEARCH_PLACE), _RENAMED)
-_take(train_flags.FLAGS, (*_TRAIN, "replacement_probability", *_TRAIN_PLACE), {})
+_take(train_flags.FLAGS, (*_TRAIN, "replacement_probability", *_TRAIN_PLACE), _RENAMED_TRAIN)
 _take(eval_flags.FLAGS, (*_EVALUATE, "num_slices"), {})
 
 # How much is done.
@@ -238,7 +239,7 @@ def step_flags() -> StepFlags:
         raise ValueError(f"--num_slices must be at least 0. Received: {FLAGS.num_slices}.")
     return StepFlags(
         search=_lines((*_DATA, *_TRAINING, *_SEARCH), _RENAMED),
-        train=("--brief", *_lines((*_DATA, *_TRAINING, *_TRAIN))),
+        train=("--brief", *_lines((*_DATA, *_TRAINING, *_TRAIN), _RENAMED_TRAIN)),
         adversarial=("--adversarial", *_lines(("replacement_probability",))),
         evaluate=_lines((*_DATA, *_EVALUATE, "batch_size")),
         # A file may lie elsewhere on the next machine: the study keeps a copy.

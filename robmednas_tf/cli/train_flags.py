@@ -8,7 +8,8 @@ from pathlib import Path
 from absl import flags
 
 from robmednas_tf.adversarial import AdversarialConfig
-from robmednas_tf.cli import adversarial_flags, data_flags, training_flags
+from robmednas_tf.attacks.notation import Perturbation
+from robmednas_tf.cli import adversarial_flags, attack_flags, data_flags, training_flags
 from robmednas_tf.config import DataConfig, TrainingConfig
 from robmednas_tf.onnx_export import require_onnx
 
@@ -80,7 +81,7 @@ class TrainSettings:
     data: DataConfig
     training: TrainingConfig
     adversarial: AdversarialConfig | None
-    attack_epsilon: float
+    attack: Perturbation
     seed: int
     checkpoint: bool
     mixed_precision: bool
@@ -110,7 +111,7 @@ def settings_from_flags() -> TrainSettings:
         data=data_flags.data_config(FLAGS),
         training=training_flags.training_config(FLAGS, FLAGS.epochs, FLAGS.patience),
         adversarial=adversarial_flags.adversarial_config(FLAGS),
-        attack_epsilon=FLAGS.attack_epsilon,
+        attack=attack_flags.attack(FLAGS),
         seed=FLAGS.seed,
         checkpoint=FLAGS.checkpoint,
         mixed_precision=FLAGS.mixed_precision,

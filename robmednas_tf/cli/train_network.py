@@ -97,8 +97,9 @@ class NetworkTraining:
         """Trains; keeps the best epoch of a training that goes wrong, and says so."""
         config = self.settings.training
         slices = ShuffledSlices(self._train, config.batch_size, self.settings.seed)
-        epsilon = self.settings.attack_epsilon
-        validate = AttackedValidation(model, self._validation, epsilon, config.batch_size)
+        validate = AttackedValidation(
+            model, self._validation, self.settings.attack, config.batch_size
+        )
         try:
             return fit(model, slices, validate, config, callbacks, checkpoint), None
         except FloatingPointError as error:
@@ -139,7 +140,7 @@ class NetworkTraining:
     def _write_picture(self, scalars: EpochScalars, model: keras.Model, epoch: int) -> None:
         subject = self._validation[0]
         settings = self.settings
-        inference = AttackedInference(model, settings.attack_epsilon, settings.training.batch_size)
+        inference = AttackedInference(model, settings.attack, settings.training.batch_size)
         picture = panel_image(inference.panel(subject, subject.num_slices // 2))
         with scalars.at_step(epoch + 1):
             tf.summary.image("slices", picture[None])

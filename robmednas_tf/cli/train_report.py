@@ -73,7 +73,7 @@ def write_report(
         training=describe_training(made["recipe"]),
         history=made["history"],
         best_epoch=made["best_epoch"],
-        epsilon=run.settings.attack_epsilon,
+        attack=run.settings.attack,
         image_size=run.settings.data.image_size,
         seconds=made["seconds"],
         command=run.command,

@@ -102,9 +102,7 @@ class TrainRun:
                 self.test,
                 self.command,
             ),
-            AttackedInference(
-                model, self.settings.attack_epsilon, self.settings.training.batch_size
-            ),
+            AttackedInference(model, self.settings.attack, self.settings.training.batch_size),
             made,
         )
 
@@ -115,8 +113,8 @@ class TrainRun:
         recipe = {
             "architecture": self.architecture.to_dict(),
             "training": asdict(settings.training),
-            "adversarial": asdict(adversarial) if adversarial else None,
-            "attack_epsilon": settings.attack_epsilon,
+            "adversarial": adversarial.to_dict() if adversarial else None,
+            "attack": str(settings.attack),
             "seed": settings.seed,
             "mixed_precision": settings.mixed_precision,
             "deterministic": settings.deterministic,

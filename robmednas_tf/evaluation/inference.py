@@ -6,21 +6,25 @@ Source: paper sections 2.2 and 2.5.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from robmednas_tf.attacks.attack import Slices
 from robmednas_tf.attacks.fgsm import SliceModel
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.attacks.perturbations import PerturbedInference, Prediction
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
 from robmednas_tf.data.prepared import PreparedSubject, evenly_spread
-from robmednas_tf.data.slices import hu_batches
+from robmednas_tf.data.slices import masked_batches
+from robmednas_tf.evaluation.given import GivenPerturbations
 from robmednas_tf.evaluation.metrics import CodedCT, RegionScore, VolumeMetrics, mean_over_regions
 from robmednas_tf.evaluation.regions import REGIONS
 
 CONDITIONS = ("clean", "adversarial")
+# One chance for all candidates, epochs and seeds: a score differs by the network alone.
+_SEED = 0
 
 # A subject's scores: condition -> region -> score.
 Scores = Mapping[str, Mapping[str, RegionScore]]
@@ -50,16 +54,16 @@ class Panel:
 
 
 class AttackedInference:
-    """Predicts batches clean and under FGSM; the clean pass is shared with the attack's gradient.
+    """Predicts batches clean and under one attack, which shares the clean pass.
 
     Args:
         model: From MR slices to normalised CT slices.
-        epsilon: L-infinity size of the attack, in z-score units, >= 0.
+        attack: What spoils the MR, its chance following from the slice alone.
         batch_size: Slices a batch.
     """
 
-    def __init__(self, model: SliceModel, epsilon: float, batch_size: int = 6):
-        self._inference = PerturbedInference(model, [Perturbation("fgsm", epsilon)])
+    def __init__(self, model: SliceModel, attack: Perturbation, batch_size: int = 6):
+        self._inference = PerturbedInference(model, [attack])
         self._batch_size = batch_size
 
     def score(self, subject: PreparedSubject) -> Scores:
@@ -77,9 +81,8 @@ class AttackedInference:
         """
         metrics = {condition: VolumeMetrics() for condition in CONDITIONS}
         squared_error = 0.0
-        for mr, ct_hu in hu_batches(subject, self._batch_size).as_numpy_iterator():
-            ct, truth = normalize_ct(ct_hu), CodedCT.of(ct_hu)
-            clean, attacked = self._inference(mr, ct)
+        for ct_hu, ct, (clean, attacked) in self._predictions(subject, self._batch_size):
+            truth = CodedCT.of(ct_hu)
             _require_finite(subject.name, clean, attacked)
             metrics["clean"].update(truth, denormalize_ct(clean.synthetic_ct))
             metrics["adversarial"].update(truth, denormalize_ct(attacked.synthetic_ct))
@@ -89,18 +92,30 @@ class AttackedInference:
 
     def panel(self, subject: PreparedSubject, slice_index: int) -> Panel:
         """Predicts one slice of a subject, for a figure."""
-        slices = hu_batches(subject, 1).skip(slice_index)
-        mr, ct_hu = next(slices.as_numpy_iterator())
-        clean, attacked = self._inference(mr, normalize_ct(ct_hu))
+        ct_hu, _, (clean, attacked) = next(self._predictions(subject, 1, slice_index))
         return Panel(
             subject.name,
             slice_index,
-            mr=mr[0, ..., 0],
+            mr=np.asarray(clean.mr)[0, ..., 0],
             attacked_mr=np.asarray(attacked.mr)[0, ..., 0],
             ct=ct_hu[0, ..., 0],
             synthetic_ct=denormalize_ct(clean.synthetic_ct)[0, ..., 0],
             attacked_synthetic_ct=denormalize_ct(attacked.synthetic_ct)[0, ..., 0],
         )
+
+    def _predictions(
+        self, subject: PreparedSubject, batch_size: int, first_batch: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Prediction, ...]]]:
+        """Yields the CT in HU, the CT normalised, and the predictions, batch by batch."""
+        given = GivenPerturbations(subject, self._inference.perturbations, {}, _SEED)
+        first_slice = first_batch * batch_size
+        batches = masked_batches(subject, batch_size).skip(first_batch)
+        for mr, ct_hu, body in batches.as_numpy_iterator():
+            ct = normalize_ct(ct_hu)
+            slices = Slices.of(subject.name, first_slice, _SEED, mr, ct, body)
+            made = given(first_slice, slices)
+            yield ct_hu, ct, tuple(self._inference(slices, made))
+            first_slice += len(mr)
 
 
 def _require_finite(subject: str, *predictions: Prediction) -> None:
@@ -126,7 +141,7 @@ class AttackedValidation:
     Args:
         model: In training; evaluated in float32 with the weights it has when this is called.
         subjects: The validation subjects.
-        epsilon: L-infinity size of the attack, in z-score units, >= 0.
+        attack: What spoils the MR.
         batch_size: Slices a batch.
     """
 
@@ -134,10 +149,10 @@ class AttackedValidation:
         self,
         model: SliceModel,
         subjects: Sequence[PreparedSubject],
-        epsilon: float,
+        attack: Perturbation,
         batch_size: int,
     ):
-        self._inference = AttackedInference(model, epsilon, batch_size)
+        self._inference = AttackedInference(model, attack, batch_size)
         self._subjects = subjects
 
     def __call__(self) -> dict[str, float]:

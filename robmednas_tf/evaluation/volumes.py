@@ -6,16 +6,18 @@ Source: paper sections 2.5 and 2.7.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from robmednas_tf.attacks.notation import CLEAN
-from robmednas_tf.attacks.perturbations import PerturbedInference, Prediction, noise_of_slices
+from robmednas_tf.attacks.attack import Slices
+from robmednas_tf.attacks.notation import CLEAN, Perturbation
+from robmednas_tf.attacks.perturbations import PerturbedInference, Prediction
 from robmednas_tf.data.grid import pad_or_crop
 from robmednas_tf.data.intensities import AIR_HU, denormalize_ct, normalize_ct
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.data.slices import masked_batches, read_slices
+from robmednas_tf.evaluation.given import GivenPerturbations
 from robmednas_tf.evaluation.lookup import LookupTable
 from robmednas_tf.evaluation.metrics import CodedCT, VolumeMetrics
 from robmednas_tf.evaluation.outcomes import Outcome, PredictedSlice
@@ -29,12 +31,15 @@ class Wanted:
     Attributes:
         masked: Conditions in which the figures inside the body mask are wanted too.
         slices: Places of the slices that are kept, in those same conditions.
-        noise_seed: Seed of the Gaussian noise, >= 0.
+        seed: Of chance: noise, random starts, random searches; >= 0.
+        conditions: By model, the conditions that are wanted besides the clean one; all for models
+            that are not named.
     """
 
     masked: Collection[str] = ()
     slices: Collection[int] = ()
-    noise_seed: int = 0
+    seed: int = 0
+    conditions: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +56,12 @@ def evaluate_subject(
     wanted: Wanted,
     batch_size: int = 6,
     on_batch: Callable[[int], None] = lambda num_slices: None,
+    sources: Mapping[str, PerturbedInference] | None = None,
 ) -> tuple[list[Outcome], list[PredictedSlice]]:
     """Scores models on one subject in every condition.
 
-    The subject is read once; its regions and its noise are worked out once a batch for all models
-    and conditions, and each attack once for all that needs it. No volume is held.
+    The subject is read once; its regions and what chance makes of it are worked out once a batch
+    for all models and conditions, and each attack once for all that needs it. No volume is held.
 
     Args:
         models: By name, each with its own perturbations.
@@ -63,6 +69,7 @@ def evaluate_subject(
         wanted: What is wanted besides the regions' scores.
         batch_size: Slices a batch.
         on_batch: Told how many slices are new, after each batch.
+        sources: The models that transferred attacks are made on, by name; `models` if None.
 
     Returns:
         An outcome for each model and condition, and the slices that are kept.
@@ -72,14 +79,21 @@ def evaluate_subject(
     """
     scores: dict[tuple[str, str], _Score] = {}
     kept: list[PredictedSlice] = []
+    given = GivenPerturbations(
+        subject, _perturbations(models, wanted), sources or models, wanted.seed
+    )
     for batch in _batches(subject, batch_size):
-        ct = normalize_ct(batch.truth.hu)
-        noise = None
-        if any(each.kind == "gaussian" for one in models.values() for each in one.perturbations):
-            shape = batch.mr.shape
-            noise = noise_of_slices(subject.name, batch.first_slice, shape, wanted.noise_seed)
+        slices = Slices.of(
+            subject.name,
+            batch.first_slice,
+            wanted.seed,
+            batch.mr,
+            normalize_ct(batch.truth.hu),
+            batch.mask,
+        )
+        made = given(batch.first_slice, slices)
         for name, model in models.items():
-            for prediction in model(batch.mr, ct, noise):
+            for prediction in model(slices, made, wanted.conditions.get(name)):
                 predicted_hu = denormalize_ct(prediction.synthetic_ct)
                 has_mask = prediction.condition in wanted.masked
                 key = (name, prediction.condition)
@@ -90,6 +104,16 @@ def evaluate_subject(
                     kept += _kept(subject.name, name, batch, prediction, predicted_hu, wanted)
         on_batch(len(batch.mr))
     return [score.outcome() for score in scores.values()], kept
+
+
+def _perturbations(
+    models: Mapping[str, PerturbedInference], wanted: Wanted
+) -> Iterator[Perturbation]:
+    for name, model in models.items():
+        conditions = wanted.conditions.get(name)
+        for each in model.perturbations:
+            if conditions is None or str(each) in conditions:
+                yield each
 
 
 def evaluate_lookup_table(subject: PreparedSubject, name: str, batch_size: int = 6) -> Outcome:

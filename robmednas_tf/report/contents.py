@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.objectives import OBJECTIVES
@@ -64,7 +65,7 @@ class SearchReport:
         best_trial_id: The winner; None where no trial was scored.
         architecture: The winner's; None where no trial was scored.
         image_size: Pixels a side of a slice.
-        epsilon: L-infinity size of the attack that scored, in z-score units.
+        attack: What spoiled the MR where the scores were taken.
         seconds: How long trials and repeats took, each by its last attempt.
         command: The command line that repeats the run.
         settings: Flags and their values.
@@ -87,7 +88,7 @@ class SearchReport:
     best_trial_id: str | None
     architecture: Architecture | None
     image_size: int
-    epsilon: float
+    attack: Perturbation
     seconds: float
     command: str
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robmednas_tf.attacks.notation import CLEAN, KINDS, Perturbation
+from robmednas_tf.attacks.kinds import KINDS
+from robmednas_tf.attacks.notation import CLEAN, Perturbation
 from robmednas_tf.evaluation.statistics import summarize_values
 from robmednas_tf.report.conditions import condition_label, size_label
 from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE, EvaluationReport

@@ -20,6 +20,7 @@ from robmednas_tf.files import write_text
 from robmednas_tf.onnx_export import ONNX_FILE
 from robmednas_tf.report import model_card_tables as tables
 from robmednas_tf.report import wording
+from robmednas_tf.report.conditions import attack_phrase
 from robmednas_tf.report.confirmation import confirmation_in_short
 from robmednas_tf.report.contents import SearchReport
 from robmednas_tf.report.markdown import escape_markdown, markdown_table
@@ -51,7 +52,7 @@ def write_model_card(folder: Path, report: TrainingReport | SearchReport, making
         making=making,
         objective=_won_by(report) if isinstance(report, SearchReport) else None,
         confirmation=confirmation_in_short(report) if isinstance(report, SearchReport) else "",
-        attack=wording.attack_phrase(report.epsilon),
+        attack=attack_phrase(report.attack),
         size=report.image_size,
         network=tables.network_rows(report, report.architecture),
         blocks=tables.blocks(report.architecture),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.objectives import OBJECTIVES
 from robmednas_tf.search.outcome import SearchOutcome
@@ -60,7 +61,7 @@ class RepeatsReport:
         num_trials: Trials that each search was to complete.
         space: Where was searched.
         image_size: Pixels a side of a slice.
-        epsilon: L-infinity size of the attack, in z-score units.
+        attack: What spoiled the MR where the scores were taken.
         command: The command line that repeats the run.
         settings: Flags and their values.
         notes: Limits of this very run, a sentence or two each.
@@ -78,7 +79,7 @@ class RepeatsReport:
     num_trials: int
     space: SearchSpace
     image_size: int
-    epsilon: float
+    attack: Perturbation
     command: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from robmednas_tf.report import wording
+from robmednas_tf.report.conditions import attack_phrase, condition_label
 from robmednas_tf.report.repeats_contents import STAGE_LABELS, RepeatsReport
 from robmednas_tf.report.repeats_figures import LEAST_BOXED
 from robmednas_tf.search.repeated import Spread, best_so_far, spread
@@ -120,7 +121,8 @@ def winners_caption(report: RepeatsReport) -> str:
     boxes = "quartiles and median, whiskers to the last value within 1.5 times their distance"
     return (
         "Final models on subjects that chose nothing, a point a repeat, in the form of the paper's "
-        f"Figure 5 (which attacks with epsilon 0.06; here it is {report.epsilon:g}). "
+        "Figure 5 (which attacks with FGSM 0.06; here it is "
+        f"{condition_label(str(report.attack))}). "
         f"Boxes from {LEAST_BOXED} repeats on: {boxes}."
     )
 
@@ -140,7 +142,7 @@ def _what_was_done(report: RepeatsReport) -> str:
         f"{wording.plural(len(report.repeats), 'repeat')} of one search ({rule}) on the cohort "
         f"{report.cohort}, on one split, with seeds of their own: "
         f"{wording.plural(report.num_trials, 'trial')} each, scored by "
-        f"{wording.objective_phrase(report.objective)}. {wording.attack_phrase(report.epsilon)}"
+        f"{wording.objective_phrase(report.objective)}. {attack_phrase(report.attack)}"
     )
 
 

@@ -115,4 +115,4 @@ def _figures(report: SearchReport) -> Iterator[Drawn]:
     if report.architecture is not None:
         yield drawn_architecture(report.architecture, report.image_size)
     if report.panels:
-        yield drawn_panels(report.panels, report.epsilon)
+        yield drawn_panels(report.panels, report.attack.size)

@@ -106,8 +106,8 @@ def _of_searches(info: StudyInfo) -> str:
         f"{len(space.patterns)} connection patterns, {settings['filters'].replace(',', ', ')} "
         f"filters). Each of {settings['num_trials']} candidates is trained for "
         f"{wording.plural(int(settings['trial_epochs']), 'epoch')} and scored by "
-        f"{wording.objective_phrase(settings['objective'])} (FGSM, epsilon "
-        f"{info.number('epsilon'):g}); {confirm}.{pruner}"
+        f"{wording.objective_phrase(settings['objective'])} "
+        f"({condition_label(settings['attack'])}); {confirm}.{pruner}"
     )
 
 
@@ -122,8 +122,8 @@ def _of_trainings(info: StudyInfo) -> str:
         f"{', the last layer from the mean CT' if 'start_at_mean' in settings else ''}; "
         + (f"a running average of the weights (decay {average:g}) is kept. " if average else "")
         + "Adversarial training replaces each slice with probability "
-        f"{settings.get('replacement_probability') or '0.5'} by its FGSM version, epsilon "
-        f"{info.number('attack_epsilon'):g}."
+        f"{settings.get('replacement_probability') or '0.5'} by its version under "
+        f"{condition_label(settings['train_attack'])}."
     )
 
 

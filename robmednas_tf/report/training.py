@@ -63,4 +63,4 @@ def _figures(report: TrainingReport) -> Iterator[Drawn]:
         yield Drawn("validation_dice", dice, wording.of_curves(report, "Dice"))
     yield drawn_architecture(report.architecture, report.image_size)
     if report.panels:
-        yield drawn_panels(report.panels, report.epsilon)
+        yield drawn_panels(report.panels, report.attack.size)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.evaluation.inference import Panel
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.report.contents import ScoreGroup
@@ -26,7 +27,7 @@ class TrainingReport:
             "val_dice_clean", "val_dice_adversarial" and "perturbation" (the mean magnitude of
             training's perturbation by epsilon).
         best_epoch: Whose weights were kept, from 0.
-        epsilon: L-infinity size of the attack that scored, in z-score units.
+        attack: What spoiled the MR where the scores were taken.
         image_size: Pixels a side of a slice.
         seconds: How long it took.
         command: The command line that repeats it.
@@ -46,7 +47,7 @@ class TrainingReport:
     training: str
     history: Mapping[str, Sequence[float]]
     best_epoch: int
-    epsilon: float
+    attack: Perturbation
     image_size: int
     seconds: float
     command: str

@@ -6,6 +6,7 @@ import math
 
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.report import wording
+from robmednas_tf.report.conditions import attack_phrase
 from robmednas_tf.report.training_contents import DICE, LOSSES, TrainingReport
 
 
@@ -14,9 +15,9 @@ def summary(report: TrainingReport) -> str:
     sentences = [
         _what_was_done(report),
         _what_was_kept(report),
-        wording.attack_phrase(report.epsilon),
+        attack_phrase(report.attack),
     ]
-    if report.epsilon and report.scores and report.scores[-1].rows:
+    if report.attack.size and report.scores and report.scores[-1].rows:
         sentences.append(wording.what_changed(report.scores[-1]))
     return " ".join(text for text in sentences if text)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.objectives import COSTS
+from robmednas_tf.report.conditions import attack_phrase
 from robmednas_tf.report.contents import ScoreGroup, SearchReport, score_of
 from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.front import Front, values_of
@@ -103,17 +104,6 @@ def objectives_phrase(report: SearchReport) -> str:
     return "; ".join(objective_phrase(name) for name in names)
 
 
-def attack_phrase(epsilon: float) -> str:
-    """Returns in plain words how strong the attack is."""
-    if epsilon == 0:
-        return "The attack was switched off (epsilon 0), so that attacked equals clean."
-    return (
-        f"The attack (FGSM, epsilon {epsilon:g}) moves each pixel of the MR up or down by "
-        f"{100 * epsilon:.3g} % of the MR's standard deviation, whichever way raises the "
-        "network's error."
-    )
-
-
 def best_word(report: SearchReport) -> str:
     """Returns what the best trial is called where its first score need not be the best."""
     if report.confirmation is not None:
@@ -123,8 +113,8 @@ def best_word(report: SearchReport) -> str:
 
 def summary(report: SearchReport) -> str:
     """Returns the search and what came of it in one paragraph."""
-    sentences = [_what_was_done(report), attack_phrase(report.epsilon), _what_was_found(report)]
-    if report.epsilon and report.scores and report.scores[-1].rows:
+    sentences = [_what_was_done(report), attack_phrase(report.attack), _what_was_found(report)]
+    if report.attack.size and report.scores and report.scores[-1].rows:
         sentences.append(what_changed(report.scores[-1]))
     return " ".join(sentences)
 

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
@@ -71,7 +72,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
         space: The architectures that may be proposed.
         data: The search's sub-dataset.
         training: How a candidate is trained.
-        epsilon: L-infinity size of the attack that scores, in z-score units.
+        attack: What spoils the MR of the subjects that score.
         seed: With the architecture it fixes weights and order of slices: the same candidate
             scores the same wherever in a search it comes up.
         max_memory_gb: Candidates estimated to need more to train are not built; None for no limit.
@@ -82,13 +83,13 @@ class UNetHyperModel(keras_tuner.HyperModel):
         space: SearchSpace,
         data: SearchData,
         training: TrainingConfig,
-        epsilon: float,
+        attack: Perturbation,
         seed: int = 0,
         max_memory_gb: float | None = None,
     ):
         super().__init__(name="unet")
         self.space, self.data, self.training = space, data, training
-        self.epsilon, self.seed, self.max_memory_gb = epsilon, seed, max_memory_gb
+        self.attack, self.seed, self.max_memory_gb = attack, seed, max_memory_gb
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares the whole space, so that nothing need be built to discover it."""
@@ -163,7 +164,7 @@ class UNetHyperModel(keras_tuner.HyperModel):
             InfeasibleTrialError: If memory runs out.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        scorer = Scorer(model, self.data.test, self.epsilon, self.training.batch_size)
+        scorer = Scorer(model, self.data.test, self.attack, self.training.batch_size)
         judged = JudgedAtRungs(scorer, rungs)
         return judged.outcome(self.train(model, architecture, callbacks, checkpoint, judged.pauses))
 

@@ -39,7 +39,7 @@ def reseeded(hypermodel: UNetHyperModel, seed: int) -> UNetHyperModel:
         hypermodel.space,
         hypermodel.data,
         hypermodel.training,
-        hypermodel.epsilon,
+        hypermodel.attack,
         seed,
         hypermodel.max_memory_gb,
     )

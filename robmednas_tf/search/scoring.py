@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from robmednas_tf.attacks.fgsm import SliceModel
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.data.prepared import PreparedSubject
 from robmednas_tf.evaluation.inference import AttackedInference, Scores, summarize
 from robmednas_tf.search.memory import memory_may_run_out
@@ -64,18 +65,18 @@ class Scorer:
     Args:
         model: The network.
         subjects: Those that score it.
-        epsilon: L-infinity size of the attack, in z-score units.
+        attack: What spoils the subjects' MR.
         batch_size: Slices a batch.
     """
 
     model: SliceModel
     subjects: Sequence[PreparedSubject]
-    epsilon: float
+    attack: Perturbation
     batch_size: int
 
     @cached_property
     def _inference(self) -> AttackedInference:
-        return AttackedInference(self.model, self.epsilon, self.batch_size)
+        return AttackedInference(self.model, self.attack, self.batch_size)
 
     def outcome(self, fit: FitResult) -> Outcome:
         """Scores the network as it is.

@@ -141,8 +141,8 @@ def test_fewer_subjects_than_the_split_needs(cohort_folder, refused):
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("--epsilon=-1", "epsilon must be >= 0"),
-        ("--epsilon=nan", "epsilon must be >= 0"),
+        ("--attack=fgsm:-1", "must be a number >= 0"),
+        ("--attack=apgd:0.2:steps=5", "Take pgd for fewer"),
         ("--epochs=0", "epochs must be at least 1"),
         ("--epochs=many", "--epochs=many"),
         ("--oracle=grid", "bayesian|random"),

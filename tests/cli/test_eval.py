@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.cli.eval import main
 from robmednas_tf.cli.eval_flags import FLAGS
 from robmednas_tf.cli.eval_models import parse_models
@@ -66,7 +67,7 @@ def test_the_numbers_are_the_models(evaluated, trained, tmp_path):
     }
     cache = SliceCache(tmp_path, 16)
     model = keras.saving.load_model(trained[0] / "adversarial" / "model" / "model.keras")
-    inference = AttackedInference(model, 0.06)
+    inference = AttackedInference(model, Perturbation("fgsm", 0.06))
     for name in json.loads((folder / "split.json").read_text())["test"]:
         scores = inference.score(cache.prepare(open_phantom(9, (16, 16, 8), 0)[name]))
         for condition, theirs in (("clean", "clean"), ("fgsm:0.06", "adversarial")):

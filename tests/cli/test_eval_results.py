@@ -77,3 +77,12 @@ def test_results_of_another_recipe_are_not_known(tmp_path, results, key):
     folder = ResultFolder(tmp_path)
     folder.write("s 1", "m/ö", RECIPE, results)
     assert not folder.read("s 1", "m/ö", {**RECIPE, key: "other"}).outcomes
+
+
+def test_what_follows_from_more_than_the_recipe_is_known_only_with_it(tmp_path, results):
+    folder, bases = ResultFolder(tmp_path), {"fgsm:0.06": "another model"}
+    folder.write("s 1", "m/ö", RECIPE, results, bases)
+    assert set(folder.read("s 1", "m/ö", RECIPE, bases).outcomes) == {"clean", "fgsm:0.06"}
+    changed = folder.read("s 1", "m/ö", RECIPE, {"fgsm:0.06": "a third one"})
+    assert set(changed.outcomes) == {"clean"}
+    assert list(changed.slices) == [("clean", 3)]

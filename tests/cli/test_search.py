@@ -173,12 +173,12 @@ def test_the_flag_file_repeats_the_run_and_finds_it_done(smoke_run, start_search
 
 def test_other_settings_in_the_same_folder_are_refused(smoke_run, start_search):
     folder, _, _ = smoke_run
-    process = start_search(*SMOKE, "--epochs=4", "--epsilon=0.1", f"--output_dir={folder}")
+    process = start_search(*SMOKE, "--epochs=4", "--attack=fgsm:0.1", f"--output_dir={folder}")
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 2
     assert len(errors.splitlines()) == 1
     assert "epochs: 3 in the folder, 4 now" in errors
-    assert "epsilon: 0.2 in the folder, 0.1 now" in errors
+    assert "attack: fgsm:0.2 in the folder, fgsm:0.1 now" in errors
     assert "--output_dir" in errors
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.cli.train import find_architecture, main
 from robmednas_tf.cli.train_flags import FLAGS
 from robmednas_tf.data.cohort import open_phantom
@@ -132,7 +133,7 @@ def test_the_exported_model_scores_what_its_best_epoch_did(trained, tmp_path, na
     heads = [cache.prepare(cohort[each]) for each in split["validation"]]
     best, history = made(folder)["best_epoch"], made(folder)["history"]
     assert history["val_loss"][best] == min(history["val_loss"])
-    for quantity, value in AttackedValidation(model, heads, 0.2, 6)().items():
+    for quantity, value in AttackedValidation(model, heads, Perturbation("fgsm", 0.2), 6)().items():
         assert value == pytest.approx(history[quantity][best], abs=2e-3, rel=1e-3)
 
 
@@ -192,8 +193,8 @@ def refused(refusal):
         (["--epochs=0"], "epochs must be at least 1"),
         (["--patience=-1"], "patience must be at least 0"),
         (["--seed=-1"], "--seed must be at least 0"),
-        (["--attack_epsilon=-1"], "--attack_epsilon must be >= 0"),
-        (["--adversarial", "--attack_epsilon=0"], "epsilon of adversarial training must be > 0"),
+        (["--attack=fgsm:-1"], "must be a number >= 0"),
+        (["--adversarial", "--attack=fgsm:0"], "epsilon of adversarial training must be > 0"),
         (["--adversarial", "--replacement_probability=2"], "replacement_probability must be in"),
         (["--replacement_probability=0.3"], "add --adversarial"),
         (["--adversarial=trade"], "must be one of none, bernoulli_fgsm, nfgsm, trades, finetune"),

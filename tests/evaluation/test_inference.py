@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from robmednas_tf.attacks.fgsm import fgsm
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
 from robmednas_tf.data.slices import read_slices
 from robmednas_tf.evaluation.inference import AttackedInference, summarize
@@ -32,7 +33,9 @@ def volume(prepared_heads):
 @pytest.mark.parametrize("batch_size", [3, 8])
 def test_streamed_scores_are_those_of_the_whole_volume(model, prepared_heads, volume, batch_size):
     mr, ct = volume
-    scores = AttackedInference(model, 0.2, batch_size).score(prepared_heads[0])
+    scores = AttackedInference(model, Perturbation("fgsm", 0.2), batch_size).score(
+        prepared_heads[0]
+    )
     attacked = fgsm(model, mr, normalize_ct(ct), 0.2)
     expected = {
         "clean": volume_scores(ct, denormalize_ct(model(mr))),
@@ -49,7 +52,7 @@ def test_streamed_scores_are_those_of_the_whole_volume(model, prepared_heads, vo
 
 def test_a_panel_is_that_slice(model, prepared_heads, volume):
     mr, ct = volume
-    panel = AttackedInference(model, 0.2).panel(prepared_heads[0], 5)
+    panel = AttackedInference(model, Perturbation("fgsm", 0.2)).panel(prepared_heads[0], 5)
     np.testing.assert_array_equal(panel.mr, mr[5, ..., 0])
     np.testing.assert_array_equal(panel.ct, ct[5, ..., 0])
     np.testing.assert_allclose(

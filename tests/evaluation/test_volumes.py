@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from robmednas_tf.attacks.fgsm import fgsm
+from robmednas_tf.attacks.noise import noise_of_slices
 from robmednas_tf.attacks.notation import parse_perturbations
-from robmednas_tf.attacks.perturbations import PerturbedInference, noise_of_slices
+from robmednas_tf.attacks.perturbations import PerturbedInference
 from robmednas_tf.data.cohort import open_folder
 from robmednas_tf.data.grid import pad_or_crop
 from robmednas_tf.data.intensities import denormalize_ct, normalize_ct
@@ -45,7 +46,7 @@ def patient(tmp_path_factory, write_subject):
 @pytest.fixture(scope="module")
 def found(models, patient):
     inference = {name: PerturbedInference(model, ATTACKS) for name, model in models.items()}
-    wanted = Wanted(masked=["clean", "fgsm:0.2"], slices=[1, 4, 7], noise_seed=3)
+    wanted = Wanted(masked=["clean", "fgsm:0.2"], slices=[1, 4, 7], seed=3)
     batches = []
     outcomes, slices = evaluate_subject(inference, patient, wanted, 3, batches.append)
     assert batches == [3, 3, 2]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.data.intensities import zscore
 from robmednas_tf.data.phantom import make_head
 from robmednas_tf.evaluation.inference import Panel
@@ -187,7 +188,7 @@ def make_report() -> Callable[..., SearchReport]:
             if winners
             else None,
             "image_size": 64,
-            "epsilon": EPSILON,
+            "attack": Perturbation("fgsm", EPSILON),
             "seconds": 1894.0,
             "command": "python run_search.py --flagfile=runs/quick/flags.cfg",
             "settings": {"num_trials": num_trials, "oracle": "tpe", "learning_rate": 1e-3},

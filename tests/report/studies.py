@@ -33,11 +33,11 @@ ARCHITECTURE = Architecture((Block("1000", 8),), (Block("0110", 8, 4),))
 SETTINGS = {
     **{"image_size": "16", "slices_per_subject": "8", "num_subjects": "6", "zscore": "volume"},
     **{"max_depth": "3", "patterns": "1000,0110", "filters": "8,16", "reduction_ratios": "2,4"},
-    **{"num_trials": "20", "trial_epochs": "10", "epsilon": "0.2", "confirm_top": "2"},
+    **{"num_trials": "20", "trial_epochs": "10", "attack": "fgsm:0.2", "confirm_top": "2"},
     **{"confirm_seeds": "3", "pruner": "none", "objective": "adversarial_dice"},
     **{"epochs": "150", "patience": "5", "learning_rate": "0.0001", "batch_size": "6"},
     **{"kernel_initializer": "he_normal", "start_at_mean": "true", "weight_averaging": "0.96"},
-    **{"attack_epsilon": "0.2", "seed": "0"},
+    **{"train_attack": "fgsm:0.2", "seed": "0"},
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.preprocessing import Preprocessing
 from robmednas_tf.models.architecture import NAMED, Architecture, Block
@@ -105,10 +106,21 @@ def test_the_training_is_told(write):
         ({"training": TrainingConfig(epochs=9, weight_averaging=0)}, "as trained"),
         ({"training": TrainingConfig(epochs=9, kernel_initializer="orthogonal")}, "orthogonal"),
         (
-            {"adversarial": AdversarialConfig(0.3, 0.15)},
-            "30 % of slices under FGSM 0.15: its FGSM version takes its place (paper section 2.4)",
+            {"adversarial": AdversarialConfig(0.3, Perturbation("fgsm", 0.15))},
+            "30 % of slices under FGSM 0.15: its attacked version takes its place (paper section 2.4)",
         ),
-        ({"adversarial": AdversarialConfig(0.3, 0.15)}, "1.3 passes forward and back, on average"),
+        (
+            {"adversarial": AdversarialConfig(0.3, Perturbation("fgsm", 0.15))},
+            "1.3 passes forward and back, on average",
+        ),
+        (
+            {"adversarial": AdversarialConfig(0.5, Perturbation.parse("pgd:0.1:steps=7"))},
+            "50 % of slices under PGD 0.1, steps 7: its attacked version takes its place",
+        ),
+        (
+            {"adversarial": AdversarialConfig(0.5, Perturbation.parse("pgd:0.1:steps=7"))},
+            "4.5 passes forward and back, on average",
+        ),
         ({"preprocessing": Preprocessing("mask")}, "deviation inside the body mask"),
         ({"preprocessing": Preprocessing("mask")}, "`serve(mr, mask)`"),
         (

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.report.repeats import (
@@ -53,7 +54,7 @@ def make_repeats(make_outcome):
             "num_trials": 3,
             "space": SearchSpace(2, ("1000", "0100"), (8,), (4,)),
             "image_size": 64,
-            "epsilon": 0.2,
+            "attack": Perturbation("fgsm", 0.2),
             "command": "python run_search.py --flagfile=runs/many/flags.cfg",
             "settings": {"repeats": "5"},
             "notes": ["Made-up heads."],

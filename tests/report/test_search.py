@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.models.architecture import NAMED
 from robmednas_tf.report.search import ScoreGroup, write_figures, write_search_report
 from robmednas_tf.report.wording import UNDEFINED
@@ -192,7 +193,7 @@ def test_names_are_escaped(tmp_path, make_report):
 
 
 def test_without_attack_nothing_is_said_to_change(tmp_path, make_report):
-    page = _write(tmp_path, make_report(3, epsilon=0.0))
+    page = _write(tmp_path, make_report(3, attack=Perturbation("fgsm", 0.0)))
     assert "switched off" in page.text
     assert "the attack takes" not in page.text
 

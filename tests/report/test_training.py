@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.report.training import write_training_figures, write_training_report
 from robmednas_tf.report.training_figures import draw_learning_curve, draw_validation_dice
 
@@ -90,7 +91,9 @@ def test_curves_are_the_history_with_the_best_epoch_marked(draw, names, scale):
 
 def test_what_was_not_measured_is_left_out(tmp_path):
     history = {"loss": [0.2, 0.1], "val_loss": [0.3, 0.2]}
-    report = make_training(history=history, best_epoch=1, scores=[], panels=[], epsilon=0.0)
+    report = make_training(
+        history=history, best_epoch=1, scores=[], panels=[], attack=Perturbation("fgsm", 0.0)
+    )
     page = _write(tmp_path, report)
     assert len(page.images) == 2
     assert "Dice of validation" not in page.text

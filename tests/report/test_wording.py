@@ -55,13 +55,6 @@ def test_metric_label(name, label):
     assert wording.metric_label(name) == label
 
 
-@pytest.mark.parametrize(
-    ("epsilon", "words"), [(0.06, "by 6 %"), (0.025, "by 2.5 %"), (0.0, "switched off")]
-)
-def test_attack_in_percent_of_the_mr(epsilon, words):
-    assert words in wording.attack_phrase(epsilon)
-
-
 def test_listed():
     assert wording.listed(["a"]) == "a"
     assert wording.listed(["a", "b", "c"]) == "a, b and c"

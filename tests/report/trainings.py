@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.models.architecture import NAMED
 from robmednas_tf.report.contents import ScoreGroup, ScoreRow
 from robmednas_tf.report.training_contents import TrainingReport
@@ -37,7 +38,7 @@ def make_training(num_epochs: int = 20, size: int = 32, **changes: Any) -> Train
             "perturbation": [0.97] * num_epochs,
         },
         "best_epoch": int(val_loss.argmin()) if num_epochs else 0,
-        "epsilon": EPSILON,
+        "attack": Perturbation("fgsm", EPSILON),
         "image_size": 64,
         "seconds": 754.0,
         "command": "python run_train.py --flagfile=runs/train/flags.cfg",

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import keras_tuner
 import numpy as np
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.prepared import SliceCache
@@ -44,7 +45,7 @@ def main(folder: Path) -> None:
         max_depth=1, patterns=("1000", "1111"), filters=(8, 256), reduction_ratios=()
     )
     data = SearchData((heads[0],), (heads[1],), (heads[2],))
-    hypermodel = UNetHyperModel(space, data, TrainingConfig(epochs=1), epsilon=0.2)
+    hypermodel = UNetHyperModel(space, data, TrainingConfig(epochs=1), Perturbation("fgsm", 0.2))
     hypermodel.train_and_score(hypermodel.build_architecture(SMALL), SMALL)
     limit_memory()
     hyperparameters = keras_tuner.HyperParameters()

@@ -58,7 +58,7 @@ class Progress:
 
 def confirmer(hypermodel, folder, executor=None, **origin):
     objective = keras_tuner.Objective("adversarial_dice", "max")
-    origin = {"epsilon": 0.2, **origin}
+    origin = {"attack": "fgsm:0.2", **origin}
     where = {} if executor is None else {"executor": executor}
     return Confirmer(folder, hypermodel, objective, origin, Progress(), **where)
 
@@ -119,7 +119,7 @@ def test_every_repeat_is_a_record_that_says_what_it_follows_from(hypermodel, tmp
     assert not list(tmp_path.rglob("*.npz"))
     written = json.loads(repeat_path(tmp_path, "0001", 2).read_text())
     assert written["recipe"] == {
-        "search": {"epsilon": 0.2, "objective": "adversarial_dice"},
+        "search": {"attack": "fgsm:0.2", "objective": "adversarial_dice"},
         "architecture": ARCHITECTURES[1].to_dict(),
         "seed": repeat_seeds(hypermodel, ARCHITECTURES[1], 2)[1],
         "training": dataclasses.asdict(hypermodel.training),
@@ -155,7 +155,7 @@ def test_records_of_other_settings_and_damaged_ones_are_made_anew(hypermodel, tm
         assert read(tmp_path, "0000-1.json") == json.loads(expected["0000-1.json"])["score"]
         assert not stale.exists()
     assert len(trained) == 2 + 4
-    confirmer(hypermodel, tmp_path, epsilon=0.1).confirm(TRIALS, 1)
+    confirmer(hypermodel, tmp_path, attack="fgsm:0.1").confirm(TRIALS, 1)
     assert len(trained) == 6 + 2
 
 

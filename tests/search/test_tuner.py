@@ -107,7 +107,7 @@ def test_only_the_best_keep_their_weights_and_they_are_those_scored(searched, hy
     kept = list(searched.folder.glob("trials/*/weights.npz"))
     best = searched.oracle.get_best_trials()[0]
     assert [path.parent.name for path in kept] == [best.trial_id]
-    inference = AttackedInference(searched.load_model(best), hypermodel.epsilon)
+    inference = AttackedInference(searched.load_model(best), hypermodel.attack)
     again = summarize([inference.score(hypermodel.data.test[0])])
     assert again["adversarial_dice"] == pytest.approx(best.score, abs=1e-6)
     parameters = searched.oracle.record(best.trial_id).details["parameters"]
@@ -272,7 +272,7 @@ def test_weights_that_are_gone_or_damaged_are_trained_again(searched, recwarn):
     assert len(said) == 1
     assert f"{best.trial_id}/weights.npz' is damaged; its network is trained again" in said[0]
     for trial_id, model in models.items():
-        inference = AttackedInference(model, searched.hypermodel.epsilon)
+        inference = AttackedInference(model, searched.hypermodel.attack)
         scores = summarize([inference.score(searched.hypermodel.data.test[0])])
         expected = searched.oracle.record(trial_id).score
         assert scores["adversarial_dice"] == pytest.approx(expected, abs=1e-3)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices, mean_normalized_ct, ordered_batches
 from robmednas_tf.evaluation.inference import AttackedValidation
@@ -279,4 +280,4 @@ def test_validation_says_that_predictions_are_not_finite(prepared_heads):
     model = build_unet(SMALL, (16, 16, 1))
     model.trainable_variables[-1].assign([math.inf])
     with pytest.raises(FloatingPointError, match="'phantom_002' is not finite"):
-        AttackedValidation(model, prepared_heads[2:3], 0.2, 6)()
+        AttackedValidation(model, prepared_heads[2:3], Perturbation("fgsm", 0.2), 6)()

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from robmednas_tf.adversarial import AdversarialConfig
 from robmednas_tf.attacks.fgsm import fgsm, prediction_and_gradient
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
 from robmednas_tf.models.architecture import Architecture, Block
@@ -84,7 +85,10 @@ def test_a_step_of_the_other_kinds_is_that_of_their_loss(batch, kind, replaced):
     mr, ct = batch
     noise = tf.random.stateless_uniform(mr.shape, (3, 4), -1.0, 1.0)
     chosen = tf.reshape(tf.constant(replaced, tf.float32), (6, 1, 1, 1))
-    model, naive = network(AdversarialConfig(kind=kind, epsilon=0.1, beta=3.0)), network()
+    model, naive = (
+        network(AdversarialConfig(kind=kind, attack=Perturbation("fgsm", 0.1), beta=3.0)),
+        network(),
+    )
     if kind == "nfgsm":
         start = mr + 0.2 * noise
         attacked = start + 0.1 * signs(naive, start, ct)
@@ -124,7 +128,7 @@ def test_noise_is_new_each_step_and_follows_from_the_seed(prepared_heads):
 
 
 def test_fine_tuning_attacks_and_keeps_an_epoch_after_its_clean_share(prepared_heads):
-    config = AdversarialConfig(1.0, 0.5, "finetune", clean_share=0.5)
+    config = AdversarialConfig(1.0, Perturbation("fgsm", 0.5), "finetune", clean_share=0.5)
     _, result = train(prepared_heads, config, epochs=5, patience=1)
     # ceil(0.5 * 5) clean epochs, whatever the patience is.
     assert result.history["replaced"][:3] == [0, 0, 0]
@@ -154,7 +158,7 @@ def train(heads, adversarial, epochs=3, checkpoint=None, seed=0, patience=0):
 
 
 def test_adversarial_training_logs_what_the_attack_did(prepared_heads):
-    _, result = train(prepared_heads, AdversarialConfig(0.5, 0.2))
+    _, result = train(prepared_heads, AdversarialConfig(0.5))
     assert set(result.history) == {"loss", "val_loss", "replaced", "perturbation"}
     assert all(0.1 < share < 0.9 for share in result.history["replaced"])
     assert len(set(result.history["replaced"])) > 1
@@ -192,8 +196,10 @@ def test_an_attack_that_moves_nothing_is_an_error(prepared_heads):
     [
         ({"replacement_probability": 0.0}, r"replacement_probability must be in \(0, 1\]"),
         ({"replacement_probability": 1.5}, "replacement_probability"),
-        ({"epsilon": 0.0}, "epsilon of adversarial training must be > 0"),
-        ({"epsilon": float("nan")}, "epsilon"),
+        ({"attack": Perturbation("fgsm", 0.0)}, "epsilon of adversarial training must be > 0"),
+        ({"attack": Perturbation("gaussian", 0.2)}, "must attack the network"),
+        ({"attack": Perturbation.parse("pgd:0.2:mask=body")}, "have no body mask"),
+        ({"kind": "trades", "attack": Perturbation("pgd", 0.2)}, "must have a plain FGSM"),
         ({"kind": "pgd"}, "must be one of bernoulli_fgsm, nfgsm, trades, finetune"),
         ({"kind": "trades", "beta": -1.0}, "beta of adversarial training must be > 0"),
         ({"kind": "finetune", "clean_share": 1.0}, r"clean_share must be in \(0, 1\)"),

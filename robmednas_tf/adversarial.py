@@ -13,6 +13,8 @@ from typing import Any
 from robmednas_tf.attacks.kinds import ATTACK
 from robmednas_tf.attacks.notation import Perturbation
 
+_PAPERS_ATTACK = Perturbation("fgsm", 0.2)
+
 BERNOULLI, NOISE, TRADES, FINETUNE = "bernoulli_fgsm", "nfgsm", "trades", "finetune"
 
 
@@ -76,7 +78,7 @@ class AdversarialConfig:
     """
 
     replacement_probability: float = 0.5
-    attack: Perturbation = Perturbation("fgsm", 0.2)
+    attack: Perturbation = _PAPERS_ATTACK
     kind: str = BERNOULLI
     beta: float = 1.0
     clean_share: float = 0.7

@@ -29,6 +29,8 @@ LEVELS = {
     "data.slices": 1,
     "attacks": 1,
     "adversarial": 0,
+    "checks": 3,
+    "checks.table": 0,
     "attacks.notation": 0,
     "attacks.kinds": 0,
     "attacks.noise": 0,

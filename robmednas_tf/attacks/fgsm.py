@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from robmednas_tf.attacks.precision import computing_in_float32
 
+# Of a model that rounds its input, say: nothing says which way to go.
+_ZERO = tf.UnconnectedGradients.ZERO
+
 
 class Model(Protocol):
     """What can be attacked: a Keras model, or anything that is called like one."""
@@ -45,7 +48,8 @@ def prediction_and_gradient(
         ct: float32 `(batch, height, width, 1)`, normalised as the model's output is.
 
     Returns:
-        The clean prediction, like `ct`, and the loss's gradient, like `mr`.
+        The clean prediction, like `ct`, and the loss's gradient, like `mr`; zero where the model
+        lets none through.
     """
     with (
         computing_in_float32(model),
@@ -54,7 +58,7 @@ def prediction_and_gradient(
         tape.watch(mr)
         synthetic_ct = model(mr, training=False)
         loss = tf.reduce_sum(tf.reduce_mean(tf.square(ct - synthetic_ct), axis=(1, 2, 3)))
-    return synthetic_ct, tape.gradient(loss, mr)
+    return synthetic_ct, tape.gradient(loss, mr, unconnected_gradients=_ZERO)
 
 
 def signed_step(mr: tf.Tensor, gradient: tf.Tensor, epsilon: float) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,19 @@ flags.DEFINE_bool(
     "standard deviation 0.025 to 0.25.",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool(
+    "checks",
+    False,
+    "Check whether attacks on each model can be believed: whether its gradient leads anywhere, "
+    "whether stronger attacks do more harm, whether black boxes do less, and so on.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "check_epsilon", 0.1, "Size of the checks' attacks, in SD of the MR.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "check_slices", 12, "Slices that models are checked on, of all subjects.", flag_values=FLAGS
+)
 flags.DEFINE_string(
     "baseline",
     None,
@@ -61,7 +75,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("num_slices", 5, "Slices shown in figures. Paper: 5.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 6, "Slices predicted at a time.", flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "Seed of the Gaussian noise.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "seed", 0, "Seed of chance: of noise, random starts and random searches.", flag_values=FLAGS
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,9 @@ class EvalSettings:
     num_slices: int
     batch_size: int
     seed: int
+    checks: bool = False
+    check_epsilon: float = 0.1
+    check_slices: int = 12
 
     @property
     def sources(self) -> list[str]:
@@ -101,10 +120,12 @@ def settings_from_flags() -> EvalSettings:
     Raises:
         ValueError: If a value is outside its domain, or a model is not to be found.
     """
-    for name, least in (("num_slices", 0), ("batch_size", 1), ("seed", 0)):
+    for name, least in (("num_slices", 0), ("batch_size", 1), ("seed", 0), ("check_slices", 1)):
         value = FLAGS.flag_values_dict()[name]
         if value < least:
             raise ValueError(f"--{name} must be at least {least}. Received: {value}.")
+    if not (math.isfinite(FLAGS.check_epsilon) and FLAGS.check_epsilon > 0):
+        raise ValueError(f"--check_epsilon must be > 0. Received: {FLAGS.check_epsilon}.")
     attacks = parse_perturbations(each for each in FLAGS.attacks if each)
     models = parse_models(FLAGS.models)
     names = [model.name for model in models]
@@ -125,6 +146,9 @@ def settings_from_flags() -> EvalSettings:
         num_slices=FLAGS.num_slices,
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
+        checks=FLAGS.checks,
+        check_epsilon=FLAGS.check_epsilon,
+        check_slices=FLAGS.check_slices,
     )
 
 

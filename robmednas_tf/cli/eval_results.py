@@ -110,7 +110,7 @@ class ResultFolder:
         write_json(path, {"recipe": recipe, "bases": dict(bases), "outcomes": outcomes})
 
     def _path(self, subject: str, model: str) -> Path:
-        return self._folder / _file_name(subject) / f"{_file_name(model)}.json"
+        return self._folder / file_name(subject) / f"{file_name(model)}.json"
 
 
 def _without(conditions: Collection[str], results: Results) -> Results:
@@ -120,9 +120,9 @@ def _without(conditions: Collection[str], results: Results) -> Results:
     )
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """Returns a name as that of a file; names that differ stay different."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    # Names that differ stay different.
     return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
 

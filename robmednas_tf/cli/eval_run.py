@@ -8,8 +8,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from robmednas_tf.attacks.notation import CLEAN
+from robmednas_tf.checks.table import Finding
 from robmednas_tf.cli import command as commands
 from robmednas_tf.cli import data_flags, eval_flags
+from robmednas_tf.cli.eval_checks import ModelChecks
 from robmednas_tf.cli.eval_flags import EvalSettings
 from robmednas_tf.cli.eval_models import ModelSource
 from robmednas_tf.cli.eval_notes import notes
@@ -66,6 +68,7 @@ class EvalRun:
         evaluation = SubjectEvaluation(self.settings, self.models, self.keys, self.shown)
         try:
             self.found = evaluation.run(self.subjects)
+            self.findings = self._checked()
         except ValueError as error:
             # A model that is broken on some subject, which the error names.
             commands.fail(f"ERROR: {error}", commands.BAD_INPUT)
@@ -74,6 +77,11 @@ class EvalRun:
                 "ERROR: Memory ran out. Lower --batch_size; the subjects that are done stay.", 1
             )
         self._report(cohort)
+
+    def _checked(self) -> list[Finding]:
+        if not self.settings.checks:
+            return []
+        return ModelChecks(self.settings, self.models, self.keys).run(self.subjects)
 
     def _image_size(self) -> int:
         sizes = {name: model.image_size for name, model in self.models.items()}
@@ -188,6 +196,7 @@ class EvalRun:
             slices_per_subject=self.data.slices_per_subject if self.data.data != PHANTOM else 0,
             command=self.command,
             settings=read_flags(self.folder),
+            findings=self.findings,
             notes=notes(self.settings, self.data, self.subjects),
         )
         self._write_report(report)

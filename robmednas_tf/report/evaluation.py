@@ -9,6 +9,7 @@ from robmednas_tf.attacks.notation import CLEAN
 from robmednas_tf.report import evaluation_alternatives as alternatives
 from robmednas_tf.report import evaluation_overview as overview
 from robmednas_tf.report import tables
+from robmednas_tf.report.checks import checks_table, flag_meanings, flag_remark
 from robmednas_tf.report.conditions import condition_label, condition_phrase, file_name
 from robmednas_tf.report.evaluation_captions import own_notes, shared_notes
 from robmednas_tf.report.evaluation_contents import EvaluatedModel, EvaluationReport
@@ -54,6 +55,9 @@ def write_evaluation_report(path: Path, report: EvaluationReport) -> None:
         slice_groups=_slice_groups(report),
         per_subject_table=overview.subjects_table(report),
         models_table=overview.models_table(report),
+        checks_table=checks_table(report) if report.findings else None,
+        flag_meanings=flag_meanings(report),
+        flag_remark=flag_remark(report),
         subjects_table=tables.subjects_table({report.split: report.subjects}),
         settings_table=tables.settings_table(report.settings),
     )

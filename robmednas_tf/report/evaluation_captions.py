@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from robmednas_tf.attacks.notation import CLEAN
 from robmednas_tf.evaluation.statistics import SIGNIFICANCE, smallest_p
 from robmednas_tf.report import wording
+from robmednas_tf.report.checks import flag_remark
 from robmednas_tf.report.conditions import condition_label, condition_phrase
 from robmednas_tf.report.evaluation_contents import EvaluationReport
 from robmednas_tf.report.evaluation_tables import (
@@ -39,7 +40,8 @@ def own_notes(report: EvaluationReport, table: ResultTable) -> str:
 
 def shared_notes(report: EvaluationReport) -> str:
     """Returns what holds for all tables of a report: conditions, marks, test and reference."""
-    return " ".join([*report.remarks, *_conditions(report), *_marks(report), *_reference(report)])
+    parts = (*report.remarks, *_conditions(report), *_marks(report), *_reference(report))
+    return " ".join(text for text in (flag_remark(report), *parts) if text)
 
 
 def power_phrase(num_pairs: int, num_comparisons: int) -> str:

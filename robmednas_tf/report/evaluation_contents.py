@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from robmednas_tf.attacks.notation import CLEAN
+from robmednas_tf.checks.table import Finding
 from robmednas_tf.evaluation.metrics import mean_over_regions
 from robmednas_tf.evaluation.outcomes import Outcome, PredictedSlice
 
@@ -56,6 +57,7 @@ class EvaluationReport:
         settings: Flags and their values.
         notes: Limits of this very evaluation, a sentence or two each.
         remarks: What has to stand below every table besides, a sentence or two each.
+        findings: What the checks found of each model; empty where none were asked for.
 
     Raises:
         ValueError: If the baseline is none of the models, or `clean` is not the first condition.
@@ -76,6 +78,7 @@ class EvaluationReport:
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     remarks: Sequence[str] = ()
+    findings: Sequence[Finding] = ()
 
     def __post_init__(self) -> None:
         names = self.model_names
@@ -102,6 +105,12 @@ class EvaluationReport:
     def attacks(self) -> Sequence[str]:
         """The conditions but `clean`."""
         return self.conditions[1:]
+
+    @property
+    def flagged(self) -> list[str]:
+        """Names of the models whose figures under attack a check casts doubt on."""
+        flagged = {each.model for each in self.findings if each.is_flagged}
+        return [name for name in self.model_names if name in flagged]
 
     @property
     def has_lookup_table(self) -> bool:

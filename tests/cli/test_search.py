@@ -178,7 +178,7 @@ def test_other_settings_in_the_same_folder_are_refused(smoke_run, start_search):
     assert process.returncode == 2
     assert len(errors.splitlines()) == 1
     assert "epochs: 3 in the folder, 4 now" in errors
-    assert "attack: fgsm:0.2 in the folder, fgsm:0.1 now" in errors
+    assert 'attack: "fgsm:0.2" in the folder, "fgsm:0.1" now' in errors
     assert "--output_dir" in errors
 
 

@@ -107,7 +107,7 @@ def test_the_training_is_told(write):
         ({"training": TrainingConfig(epochs=9, kernel_initializer="orthogonal")}, "orthogonal"),
         (
             {"adversarial": AdversarialConfig(0.3, Perturbation("fgsm", 0.15))},
-            "30 % of slices under FGSM 0.15: its attacked version takes its place (paper section 2.4)",
+            "30 % of slices under FGSM 0.15: its attacked version takes its place (paper section",
         ),
         (
             {"adversarial": AdversarialConfig(0.3, Perturbation("fgsm", 0.15))},

@@ -30,6 +30,7 @@ LEVELS = {
     "attacks": 1,
     "adversarial": 0,
     "checks": 3,
+    "corruptions": 1,
     "checks.table": 0,
     "attacks.notation": 0,
     "attacks.kinds": 0,

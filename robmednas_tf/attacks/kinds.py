@@ -87,6 +87,10 @@ def _name(text: str) -> str:
     return text
 
 
+def _corruption(label: str, source: str) -> Kind:
+    return Kind(label, "root mean squared change of the MR", CHANCE, {}, source)
+
+
 INFINITY, TWO = "inf", "2"
 NO_BONE, BONE = "no_bone", "bone"
 BODY = "body"
@@ -171,7 +175,15 @@ KINDS: Mapping[str, Kind] = {
     "gaussian": Kind(
         "Gaussian noise", "standard deviation of the added noise", CHANCE, {}, "paper section 2.7"
     ),
+    "rician": _corruption("Rician noise", "Gudbjartsson and Patz 1995"),
+    "bias_field": _corruption("Bias field", "Van Leemput et al. 1999"),
+    "motion": _corruption("Motion", "Shaw et al. 2019"),
+    "ghosting": _corruption("Ghosting", "Perez-Garcia et al. 2021"),
+    "spike": _corruption("Spike", "Perez-Garcia et al. 2021"),
+    "gibbs": _corruption("Gibbs ringing", "Czervionke et al. 1988"),
 }
+# What befalls an MR in the scanner; carried out by `robmednas_tf.corruptions`.
+CORRUPTIONS = ("rician", "bias_field", "motion", "ghosting", "spike", "gibbs")
 
 # Several attacks under one name; `{}` stands for the size.
 SUITES: Mapping[str, tuple[str, ...]] = {

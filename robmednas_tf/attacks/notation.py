@@ -7,7 +7,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from robmednas_tf.attacks.kinds import ATTACK, INFINITY, KINDS, SUITES, WORST, Kind, Value
+from robmednas_tf.attacks.kinds import (
+    ATTACK,
+    CORRUPTIONS,
+    INFINITY,
+    KINDS,
+    SUITES,
+    WORST,
+    Kind,
+    Value,
+)
 
 CLEAN = "clean"
 
@@ -197,4 +206,8 @@ def _steps(kind: str, step: float, count: int) -> tuple[Perturbation, ...]:
 CURVES: Mapping[str, tuple[Perturbation, ...]] = {
     "fgsm": _steps("fgsm", 0.02, 10),
     "gaussian": _steps("gaussian", 0.025, 10),
+}
+# Five severities of each corruption, which change an MR as much as FGSM of these epsilons does.
+CORRUPTION_CURVES: Mapping[str, tuple[Perturbation, ...]] = {
+    kind: _steps(kind, 0.04, 5) for kind in CORRUPTIONS
 }

@@ -11,6 +11,7 @@ from absl import flags
 from robmednas_tf.attacks.kinds import TRANSFER
 from robmednas_tf.attacks.notation import (
     CLEAN,
+    CORRUPTION_CURVES,
     CURVES,
     Perturbation,
     described,
@@ -52,6 +53,13 @@ flags.DEFINE_bool(
     False,
     "Evaluate the paper's progressive corruptions too: FGSM 0.02 to 0.20, Gaussian noise of "
     "standard deviation 0.025 to 0.25.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool(
+    "corruptions",
+    False,
+    f"Evaluate MR corruptions too ({', '.join(CORRUPTION_CURVES)}), each at five severities, which "
+    "change the MR by 0.04 to 0.20 of its standard deviation, root mean squared.",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(
@@ -142,7 +150,7 @@ def settings_from_flags() -> EvalSettings:
         baseline=FLAGS.baseline or names[0],
         split=FLAGS.split,
         attacks=attacks,
-        curves=sum(CURVES.values(), ()) if FLAGS.curves else (),
+        curves=_curves(),
         num_slices=FLAGS.num_slices,
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
@@ -150,6 +158,11 @@ def settings_from_flags() -> EvalSettings:
         check_epsilon=FLAGS.check_epsilon,
         check_slices=FLAGS.check_slices,
     )
+
+
+def _curves() -> tuple[Perturbation, ...]:
+    kinds = {**(CURVES if FLAGS.curves else {}), **(CORRUPTION_CURVES if FLAGS.corruptions else {})}
+    return tuple(level for levels in kinds.values() for level in levels)
 
 
 def _require_sources(attacks: tuple[Perturbation, ...], names: list[str]) -> None:

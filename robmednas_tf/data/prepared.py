@@ -56,6 +56,7 @@ class PreparedSubject:
         has_mask: Whether the body mask is the subject's own file, not drawn from its CT.
         mean_ct_hu: Mean of the CT over all slices.
         voxels: Number of voxels of each region.
+        zscore: Over which voxels the MR was z-scored; see `Preprocessing`.
         cropped: Share of the head's voxels that cropping to `image_size` cut away.
     """
 
@@ -70,7 +71,8 @@ class PreparedSubject:
     plane: tuple[int, int]
     has_mask: bool
     mean_ct_hu: float
-    voxels: dict[str, int]
+    voxels: dict[str, int] = field(hash=False)
+    zscore: str
     cropped: float
 
     @property
@@ -166,6 +168,7 @@ class SliceCache:
                 has_mask=pair.mask is not None,
                 mean_ct_hu=float(ct.mean(dtype=np.float64)),
                 voxels={name: int(region.contains(ct).sum()) for name, region in REGIONS.items()},
+                zscore=pair.preprocessing.zscore,
                 cropped=_cropped_share(pair, self.image_size),
             )
         with _naming_the_folder(self.folder):

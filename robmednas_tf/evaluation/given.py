@@ -7,14 +7,16 @@ the others to be tried on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import numpy as np
 
 from robmednas_tf.attacks.attack import Slices
-from robmednas_tf.attacks.kinds import CHANCE, TRANSFER
+from robmednas_tf.attacks.kinds import CHANCE, CORRUPTIONS, TRANSFER
 from robmednas_tf.attacks.noise import noise_of_slices
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.attacks.perturbations import PerturbedInference
+from robmednas_tf.corruptions.volume import CorruptedVolume
 from robmednas_tf.data.prepared import PreparedSubject
 
 
@@ -37,8 +39,14 @@ class GivenPerturbations:
     ):
         wanted = tuple(dict.fromkeys(perturbations))
         self._subject, self._sources, self._seed = subject, sources, seed
-        self._by_chance = [each for each in wanted if each.table.made_by == CHANCE]
+        by_chance = [each for each in wanted if each.table.made_by == CHANCE]
+        self._noise = [each for each in by_chance if each.kind not in CORRUPTIONS]
+        self._corruptions = [each for each in by_chance if each.kind in CORRUPTIONS]
         self._transferred = [each for each in wanted if each.table.made_by == TRANSFER]
+
+    @cached_property
+    def _volume(self) -> CorruptedVolume:
+        return CorruptedVolume(self._subject, self._seed)
 
     def __call__(self, first_slice: int, slices: Slices) -> dict[str, np.ndarray]:
         """Returns a batch under each of them, by condition, float32 like its MR.
@@ -49,9 +57,11 @@ class GivenPerturbations:
         """
         mr = np.asarray(slices.mr)
         made = {}
-        if self._by_chance:
+        if self._noise:
             noise = noise_of_slices(self._subject.name, first_slice, mr.shape, self._seed)
-            made = {str(each): mr + np.float32(each.size) * noise for each in self._by_chance}
+            made = {str(each): mr + np.float32(each.size) * noise for each in self._noise}
+        for each in self._corruptions:
+            made[str(each)] = self._volume.corrupted(each, first_slice, mr)
         for each in self._transferred:
             source = self._sources[str(each["from"])]
             attack = Perturbation("pgd", each.size, (("steps", int(str(each["steps"]))),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from robmednas_tf.attacks.kinds import ATTACK, INFINITY, KINDS
+from robmednas_tf.attacks.kinds import ATTACK, CORRUPTIONS, INFINITY, KINDS
 from robmednas_tf.attacks.notation import CLEAN, Perturbation
 
 # What an option is called in figures, where its value does not speak for itself.
@@ -19,6 +19,15 @@ _OPTIONS = {
     "step_size": "step {:g}",
     "decay": "decay {:g}",
     "share": "share {:g}",
+}
+# What each corruption does to the MR.
+_CORRUPTIONS = {
+    "rician": "adds noise to both channels of the receiver",
+    "bias_field": "makes the MR brighter and darker by a field that varies smoothly",
+    "motion": "moves the patient between lines of k-space",
+    "ghosting": "weakens every fourth line of k-space, which leaves four ghosts",
+    "spike": "adds a spike to k-space, which leaves stripes",
+    "gibbs": "leaves out the outer k-space, which blurs and leaves rings at edges",
 }
 # What each kind does to a pixel, as the rest of a sentence.
 _PHRASES = {
@@ -49,6 +58,8 @@ def kind_label(kind: str) -> str:
 def size_label(kind: str) -> str:
     """Returns what an axis of a perturbation's size is called."""
     quantity = ", epsilon" if KINDS[kind].made_by == ATTACK else ""
+    if kind in CORRUPTIONS:
+        quantity = ", RMS change"
     return f"{kind_label(kind)}{quantity} (in SD of the MR)"
 
 
@@ -73,6 +84,12 @@ def attack_phrase(perturbation: Perturbation) -> str:
             f"Gaussian noise {size:g} adds to each pixel of the MR a random amount, on average "
             f"none and typically {100 * size:.3g} % of the MR's standard deviation; unlike an "
             "attack, it knows nothing about the network."
+        )
+    if perturbation.kind in CORRUPTIONS:
+        return (
+            f"{condition_label(condition)} {_CORRUPTIONS[perturbation.kind]}, as much as changes "
+            f"the MR by {100 * size:.3g} % of its standard deviation (root mean squared), which is "
+            "then z-scored again; unlike an attack, it knows nothing about the network."
         )
     if perturbation.kind == "worst":
         return (

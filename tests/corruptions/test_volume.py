@@ -1,0 +1,98 @@
+"""Corrupted volumes: as far from the clean one as was asked for, and z-scored again."""
+
+import numpy as np
+import pytest
+
+from robmednas_tf.attacks.kinds import CORRUPTIONS
+from robmednas_tf.attacks.notation import CORRUPTION_CURVES, Perturbation
+from robmednas_tf.corruptions.volume import CorruptedVolume
+from robmednas_tf.data.cohort import open_folder, open_phantom
+from robmednas_tf.data.prepared import SliceCache
+from robmednas_tf.data.preprocessing import Preprocessing
+from robmednas_tf.data.slices import masked_batches
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    cache = SliceCache(tmp_path_factory.mktemp("cache"), image_size=32)
+    return cache.prepare(next(iter(open_phantom(1, (32, 32, 12), seed=0))))
+
+
+def whole(subject):
+    mr, _, body = next(masked_batches(subject, 1000).as_numpy_iterator())
+    return mr, body > 0
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_volume_is_changed_by_as_much_as_is_asked_for(head, kind):
+    mr, _ = whole(head)
+    volume, strengths = CorruptedVolume(head, 0), []
+    for level in CORRUPTION_CURVES[kind]:
+        found = volume.corrupted(level, 0, mr)
+        assert (found.shape, found.dtype) == (mr.shape, np.float32)
+        assert np.sqrt(np.mean((found - mr) ** 2)) == pytest.approx(level.size, rel=0.15)
+        assert (found.mean(), found.std()) == pytest.approx((mr.mean(), mr.std()), abs=1e-4)
+        strengths.append(volume.corruption(level).strength)
+    assert np.all(np.diff(strengths) > 0)
+
+
+def test_batches_are_parts_of_the_volume(head):
+    mr, _ = whole(head)
+    for kind in CORRUPTIONS:
+        level = Perturbation(kind, 0.1)
+        volume = CorruptedVolume(head, 0)
+        found = volume.corrupted(level, 0, mr)
+        np.testing.assert_allclose(volume.corrupted(level, 5, mr[5:8]), found[5:8], atol=1e-5)
+        assert (
+            np.abs(CorruptedVolume(head, 1).corrupted(level, 0, mr) - found).max()
+            > (0 if kind == "gibbs" else 1e-2)
+            or kind == "gibbs"
+        )
+
+
+def test_size_zero_is_the_identity(head):
+    mr, _ = whole(head)
+    for kind in CORRUPTIONS:
+        found = CorruptedVolume(head, 0).corrupted(Perturbation(kind, 0.0), 0, mr)
+        np.testing.assert_array_equal(found, mr)
+
+
+def test_more_than_a_corruption_can_do_is_the_strongest(head):
+    mr, _ = whole(head)
+    volume = CorruptedVolume(head, 0)
+    found = volume.corruption(Perturbation("gibbs", 50.0))
+    assert found.strength == pytest.approx(0.95)
+    assert np.isfinite(volume.corrupted(Perturbation("gibbs", 50.0), 0, mr)).all()
+
+
+def test_padding_and_what_is_z_scored_are_the_volumes_own(tmp_path, write_subject):
+    write_subject(tmp_path / "1BA001", (20, 28, 8))
+    cohort = open_folder(tmp_path, preprocessing=Preprocessing("mask"))
+    subject = SliceCache(tmp_path / "cache", image_size=24).prepare(cohort["1BA001"])
+    assert subject.zscore == "mask"
+    mr, body = whole(subject)
+    for kind in ("rician", "bias_field"):
+        found = CorruptedVolume(subject, 0).corrupted(Perturbation(kind, 0.1), 0, mr)
+        # 20 of 24 columns or rows are the volume's; what pads them is its lowest value.
+        is_padded = mr == mr[0, 0, 0, 0]
+        is_padded &= np.all(is_padded, axis=(0, 2, 3), keepdims=True) | np.all(
+            is_padded, axis=(0, 1, 3), keepdims=True
+        )
+        assert is_padded.any()
+        assert np.all(found[is_padded] == found.min())
+        inside, was = found[body], mr[body]
+        assert (inside.mean(), inside.std()) == pytest.approx((was.mean(), was.std()), abs=1e-4)
+        assert abs(found.std() - mr.std()) > 1e-4
+
+
+def test_real_patients(sts, tmp_path):
+    cohort = open_folder(sts)
+    name = cohort.names[0]
+    subject = SliceCache(tmp_path, image_size=64, slices_per_subject=12).prepare(cohort[name])
+    mr, _ = whole(subject)
+    volume = CorruptedVolume(subject, 0)
+    for kind in CORRUPTIONS:
+        found = volume.corrupted(Perturbation(kind, 0.12), 0, mr)
+        own = volume.corruption(Perturbation(kind, 0.12)).rescaling.rms
+        assert own == pytest.approx(0.12, rel=0.15)
+        assert np.isfinite(found).all()

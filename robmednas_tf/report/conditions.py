@@ -123,6 +123,11 @@ def _ascent_phrase(perturbation: Perturbation) -> str:
     )
 
 
+def has_many_steps(condition: str) -> bool:
+    """Tells whether a condition is an attack of more than one step on the network itself."""
+    return Perturbation.parse(condition).num_gradients > 1
+
+
 def file_name(condition: str) -> str:
     """Returns a condition as part of a file's name, such as `fgsm_0.06`."""
     return re.sub(r"[^\w.+-]+", "_", condition)

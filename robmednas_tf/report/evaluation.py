@@ -10,7 +10,12 @@ from robmednas_tf.report import evaluation_alternatives as alternatives
 from robmednas_tf.report import evaluation_overview as overview
 from robmednas_tf.report import tables
 from robmednas_tf.report.checks import checks_table, flag_meanings, flag_remark
-from robmednas_tf.report.conditions import condition_label, condition_phrase, file_name
+from robmednas_tf.report.conditions import (
+    condition_label,
+    condition_phrase,
+    file_name,
+    has_many_steps,
+)
 from robmednas_tf.report.evaluation_captions import own_notes, shared_notes
 from robmednas_tf.report.evaluation_contents import EvaluatedModel, EvaluationReport
 from robmednas_tf.report.evaluation_figures import draw_accuracy_vs_robustness, draw_curves
@@ -58,6 +63,7 @@ def write_evaluation_report(path: Path, report: EvaluationReport) -> None:
         checks_table=checks_table(report) if report.findings else None,
         flag_meanings=flag_meanings(report),
         flag_remark=flag_remark(report),
+        only_single_steps=not any(map(has_many_steps, report.attacks)),
         subjects_table=tables.subjects_table({report.split: report.subjects}),
         settings_table=tables.settings_table(report.settings),
     )

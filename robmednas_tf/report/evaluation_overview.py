@@ -10,11 +10,11 @@ from robmednas_tf.evaluation.outcomes import Outcome
 from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.evaluation.statistics import SIGNIFICANCE, smallest_p, summarize_values
 from robmednas_tf.report import wording
-from robmednas_tf.report.conditions import condition_label
+from robmednas_tf.report.conditions import condition_label, condition_phrase
 from robmednas_tf.report.evaluation_captions import p_value
 from robmednas_tf.report.evaluation_contents import EvaluationReport
 from robmednas_tf.report.evaluation_tables import MASK_METRICS, METRICS
-from robmednas_tf.report.evaluation_wording import mean_of, most_robust, part_of
+from robmednas_tf.report.evaluation_wording import mean_of, most_robust, part_of, told_attacks
 from robmednas_tf.report.tables import Table
 
 
@@ -44,8 +44,12 @@ def _dice(report: EvaluationReport, model: str, condition: str) -> tuple[str, st
     return dice, f"{model} under {condition_label(condition)}; {clean} clean"
 
 
-def change_tables(report: EvaluationReport) -> list[tuple[str, Table]]:
-    """Returns for each attack what it changed: a row a model, "clean → attacked"."""
+def change_tables(report: EvaluationReport) -> list[tuple[str, str, Table]]:
+    """Returns each attack, what it does unless the summary says so, and what it changed.
+
+    A table has a row a model, "clean → attacked".
+    """
+    told = told_attacks(report)
     head = [
         f"{REGIONS[region].label}, {METRICS[metric].label}"
         for region in wording.TOLD_REGIONS
@@ -54,6 +58,7 @@ def change_tables(report: EvaluationReport) -> list[tuple[str, Table]]:
     return [
         (
             condition_label(condition),
+            "" if condition in told else condition_phrase(condition),
             Table(
                 ["Network", *head],
                 [[name, *_changes(report, name, condition)] for name in report.model_names],

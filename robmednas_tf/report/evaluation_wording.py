@@ -13,19 +13,36 @@ from robmednas_tf.report.conditions import condition_label, condition_phrase
 from robmednas_tf.report.evaluation_captions import p_value, power_phrase
 from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE, EvaluationReport
 
+_MOST_TOLD = 2
+
 
 def summary(report: EvaluationReport) -> list[str]:
     """Returns paragraphs: what was evaluated and attacked, what was found, what it rests on."""
     done = [_what_was_done(report), *_what_was_attacked(report)]
     found = [
         text
-        for place, condition in enumerate(report.attacks)
+        for place, condition in enumerate(told_attacks(report))
         for text in _what_was_found(report, condition, is_first=place == 0)
     ]
     if not report.attacks:
         found = list(_what_was_found_clean(report))
     paragraphs = (done, found, [_against_lookup_table(report)])
     return [text for text in map(" ".join, paragraphs) if text]
+
+
+def told_attacks(report: EvaluationReport) -> list[str]:
+    """Returns the attacks that a summary tells of: all, or of many the first and the hardest."""
+    if len(report.attacks) <= _MOST_TOLD:
+        return list(report.attacks)
+    means = {
+        each: [mean_of(report, name, each) for name in report.model_names]
+        for each in report.attacks
+    }
+    defined = {
+        each: sum(values) for each, values in means.items() if not any(map(math.isnan, values))
+    }
+    hardest = min(defined, key=lambda each: defined[each], default=report.attacks[0])
+    return list(dict.fromkeys([report.attacks[0], hardest]))
 
 
 def mean_of(report: EvaluationReport, model: str, condition: str, metric: str = "dice") -> float:
@@ -88,8 +105,14 @@ def _what_was_attacked(report: EvaluationReport) -> Iterator[str]:
     if not report.attacks:
         yield "No attack was asked for, so that nothing is said of robustness."
         return
-    yield "Then the MR was perturbed, and everything was done again."
-    yield from map(condition_phrase, report.attacks)
+    told = told_attacks(report)
+    if len(told) == len(report.attacks):
+        yield "Then the MR was perturbed, and everything was done again."
+    else:
+        labels = wording.listed([condition_label(each) for each in report.attacks])
+        yield f"Then the MR was perturbed in {len(report.attacks)} ways, and everything was done "
+        yield f"again: {labels}. What each does stands with its figures below."
+    yield from map(condition_phrase, told)
 
 
 def _what_was_found(report: EvaluationReport, condition: str, is_first: bool) -> Iterator[str]:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from robmednas_tf.attacks.kinds import CORRUPTIONS
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.cli.eval import main
 from robmednas_tf.cli.eval_flags import FLAGS
@@ -144,6 +145,13 @@ def test_mistakes_in_models_are_refused(refused, arguments, words):
         (["--attacks=fgsm"], "name:size"),
         (["--attacks=fgsm:0.06,fgsm:0.06"], "Received twice: fgsm:0.06"),
         (["--attacks=fgsm:-1"], "must be a number >= 0"),
+        (["--attacks=pgd:0.1:steps=0"], "must be a whole number >= 1. Received: '0'"),
+        (["--attacks=apgd:0.1:steps=9"], "must be a whole number >= 17"),
+        (["--attacks=sqare:0.1"], "Did you mean 'square'?"),
+        (["--attacks=worst:0.1"], "must have two attacks of its size"),
+        (["--attacks=transfer:0.1:from=b"], "one of the models a. Received: 'b'"),
+        (["--check_epsilon=0"], "--check_epsilon must be > 0"),
+        (["--check_slices=0"], "--check_slices must be at least 1"),
         (["--baseline=b"], "--baseline must be one of the models a. Received: 'b'"),
         (["--split=tset"], "test|validation|train|all"),
         (["--num_slices=-1"], "--num_slices must be at least 0"),
@@ -259,6 +267,38 @@ def test_one_subject_gives_tables_without_significance(trained, finished, tmp_pa
     assert "±" not in text.split("|", 1)[1]
     with (folder / "tables.csv").open(encoding="utf-8") as file:
         assert not any(row["significant"] == "true" for row in csv.DictReader(file))
+
+
+def test_stronger_attacks_corruptions_and_checks(trained, finished, tmp_path):
+    runs, folder = trained[0], tmp_path / "eval"
+    models = f"--models=a={runs / 'regular'},b={runs / 'adversarial'}"
+    attacks = [
+        *("fgsm:0.1", "pgd:0.1:steps=3", "worst:0.1", "transfer:0.1:from=a:steps=3"),
+        *("pgd:0.1:steps=2:target=no_bone:mask=body", "motion:0.1"),
+    ]
+    arguments = (models, "--corruptions", "--checks", "--check_slices=2", f"--output_dir={folder}")
+    output = finished("eval", *arguments, f"--attacks={','.join(attacks)}")
+    assert "Checking: 2/2" in output
+    rows = rows_of(folder)
+    corruptions = {f"{kind}:{0.04 * n:.12g}" for kind in CORRUPTIONS for n in range(1, 6)}
+    assert {row["condition"] for row in rows} == {"clean", *attacks, *corruptions}
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "can these figures be believed" in page
+    results = sorted(folder.glob("results/*/*.json"))
+    before = {path: path.read_bytes() for path in results}
+    # One attack more: it alone is made, and the worst, which it is a rival of.
+    again = finished("eval", *arguments, f"--attacks={','.join([*attacks, 'mifgsm:0.1:steps=2'])}")
+    assert "Checking: 2/2" in again
+    for path in results:
+        saved, old = json.loads(path.read_bytes()), json.loads(before[path])
+        if "outcomes" not in saved or path.stem not in ("a", "b"):
+            assert saved == old
+            continue
+        same = {*attacks, *corruptions} - {"worst:0.1"}
+        for condition in same:
+            assert saved["outcomes"][condition] == old["outcomes"][condition]
+        assert "mifgsm:0.1:steps=2" in saved["outcomes"]
+        assert saved["bases"]["worst:0.1"].endswith("mifgsm:0.1:steps=2")
 
 
 def test_real_patients_are_trained_on_and_evaluated(sts, trained, finished, tmp_path):

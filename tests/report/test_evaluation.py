@@ -6,7 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from robmednas_tf.report.evaluation import write_evaluation_figures, write_evaluation_report
+from robmednas_tf.checks.table import CHECKS, Finding
+from robmednas_tf.report.checks import FLAG
+from robmednas_tf.report.evaluation import (
+    write_evaluation_figures,
+    write_evaluation_report,
+    write_tables,
+)
 from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE
 from robmednas_tf.report.evaluation_tables import result_tables
 from robmednas_tf.report.wording import UNDEFINED
@@ -244,3 +250,54 @@ def test_baseline_must_be_a_model_and_clean_the_first_condition():
         dataclasses.replace(report, baseline="other")
     with pytest.raises(ValueError, match="first condition"):
         dataclasses.replace(report, conditions=[FGSM, "clean"])
+
+
+def test_many_attacks_are_told_where_their_figures_stand(tmp_path):
+    attacks = (FGSM, "pgd:0.06", "apgd:0.06", "worst:0.06", "rician:0.1")
+    page = _write(tmp_path, _plain(attacks=attacks))
+    assert "perturbed in 5 ways" in page.text
+    assert "FGSM 0.06, PGD 0.06, APGD 0.06, Worst attack 0.06 and Rician noise 0.1" in page.text
+    # Told once, in the summary or beside the figures, and once more below the tables.
+    for words in ("takes 20 steps", "whose size it chooses", "whichever of the attacks"):
+        assert page.text.count(words) == 2
+    assert "FGSM takes a single step" not in page.text
+    assert "FGSM takes a single step" in _write(tmp_path, _plain()).text
+
+
+def _findings(report, **figures):
+    sound = {"zero_gradients": 0.0, "repeatability": 0.0, "steps": 2.0, "destruction": 0.3}
+    return [
+        Finding(
+            name, check, (sound | (figures if name == "RobMedNAS-T" else {})).get(check, math.nan)
+        )
+        for name in report.model_names
+        for check in CHECKS
+    ]
+
+
+def test_flags_stand_beside_the_figures_they_doubt(tmp_path):
+    report = _plain(num_models=4, settings={"check_epsilon": 0.1, "check_slices": 12})
+    sound = dataclasses.replace(report, findings=_findings(report))
+    page = _write(tmp_path, sound)
+    assert "can these figures be believed" in page.text
+    assert FLAG not in page.text.replace(f"A flag ({FLAG})", "")
+    flagged = dataclasses.replace(report, findings=_findings(report, steps=0.5))
+    assert flagged.flagged == ["RobMedNAS-T"]
+    page = _write(tmp_path, flagged)
+    remark = (
+        f"{FLAG} Checks flag RobMedNAS-T (not shown: many steps do at least what one does): "
+        "figures under attack do not show that it holds out."
+    )
+    # In the first words and below every table.
+    assert page.text.count(remark) >= 2
+    assert f"{FLAG} 0.5" in page.text
+    assert "The gradient does not show the way to harm" in page.text
+    assert f"RobMedNAS-T {FLAG}" in page.text
+    assert f"Baseline {FLAG}" not in page.text
+    write_tables(tmp_path, flagged)
+    for name in ("tables.md", "tables.tex"):
+        assert "Checks flag RobMedNAS-T" in (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_without_checks_nothing_is_said_of_them(full):
+    assert "Checks" not in full[2].text

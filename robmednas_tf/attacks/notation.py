@@ -86,6 +86,11 @@ class Perturbation:
         return not self.options
 
     @property
+    def draws_lots(self) -> bool:
+        """Whether it depends on chance."""
+        return self.kind == "square" or self._number("restarts") > 1
+
+    @property
     def num_gradients(self) -> float:
         """Passes forward and back that making it takes; predictions count a third of one."""
         if self.kind == "square":

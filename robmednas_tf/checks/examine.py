@@ -50,30 +50,31 @@ def _repeatability(probe: Probe) -> float:
 
 
 def _steps(probe: Probe) -> float:
-    return _ratio(probe.harm(_PGD), probe.harm("fgsm:{}"))
+    return ratio(probe.harm(_PGD), probe.harm("fgsm:{}"))
 
 
 def _beats_chance(probe: Probe) -> float:
-    return _ratio(probe.harm("fgsm:{}"), probe.random_harm)
+    return ratio(probe.harm("fgsm:{}"), probe.random_harm)
 
 
 def _black_box(probe: Probe) -> float:
-    return _ratio(probe.harm("square:{}:queries=600"), probe.best_harm)
+    return ratio(probe.harm("square:{}:queries=600"), probe.best_harm)
 
 
 def _transfer(probe: Probe) -> float:
-    return max(_ratio(harm, probe.best_harm) for harm in probe.transferred_harm.values())
+    return max(ratio(harm, probe.best_harm) for harm in probe.transferred_harm.values())
 
 
 def _convergence(probe: Probe) -> float:
-    return _ratio(probe.harm("pgd:{}:steps=40"), probe.harm(_PGD)) - 1
+    return ratio(probe.harm("pgd:{}:steps=40"), probe.harm(_PGD)) - 1
 
 
 def _restarts(probe: Probe) -> float:
-    return _ratio(probe.harm(f"{_PGD}:restarts=3"), probe.harm(_PGD)) - 1
+    return ratio(probe.harm(f"{_PGD}:restarts=3"), probe.harm(_PGD)) - 1
 
 
-def _alignment(probe: Probe) -> float:
+def alignment(probe: Probe) -> float:
+    """Returns the mean cosine between gradients at a slice and near it; NaN where one is zero."""
     here, there = probe.gradients, probe.gradients_nearby
     sizes = np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1)
     if not np.all(sizes > 0):
@@ -83,7 +84,7 @@ def _alignment(probe: Probe) -> float:
 
 def _linearity(probe: Probe) -> float:
     promised = probe.epsilon * np.abs(probe.gradients).sum(axis=1)
-    return _ratio(probe.harm("fgsm:{}"), promised)
+    return ratio(probe.harm("fgsm:{}"), promised)
 
 
 def _monotone(probe: Probe) -> float:
@@ -105,7 +106,7 @@ def _destruction(probe: Probe) -> float:
     return mean_over_regions(metrics.result())[0]
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> float:
+def ratio(above: np.ndarray, below: np.ndarray) -> float:
     """Returns a ratio of means; NaN where nothing is compared with nothing."""
     upper, lower = float(np.mean(above)), float(np.mean(below))
     if lower == 0:
@@ -122,7 +123,7 @@ _MEASURES: Mapping[str, Callable[[Probe], float]] = {
     "transfer": _transfer,
     "convergence": _convergence,
     "restarts": _restarts,
-    "alignment": _alignment,
+    "alignment": alignment,
     "linearity": _linearity,
     "monotone": _monotone,
     "destruction": _destruction,

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from robmednas_tf.checks.overfitting import OverfittingWatch
 from robmednas_tf.cli.progress import StepLine
 from robmednas_tf.cli.train_flags import TrainSettings
 from robmednas_tf.data.prepared import PreparedSubject
@@ -18,7 +19,7 @@ from robmednas_tf.evaluation.inference import AttackedInference, AttackedValidat
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.unet import build_unet
 from robmednas_tf.report.panels import panel_image
-from robmednas_tf.training.checkpoints import read_history
+from robmednas_tf.training.checkpoints import Validation, read_history
 from robmednas_tf.training.fit import FitResult, best_of, fit
 from robmednas_tf.training.scalars import EpochScalars
 from robmednas_tf.training.unet import TrainableUNet, compile_model
@@ -97,9 +98,7 @@ class NetworkTraining:
         """Trains; keeps the best epoch of a training that goes wrong, and says so."""
         config = self.settings.training
         slices = ShuffledSlices(self._train, config.batch_size, self.settings.seed)
-        validate = AttackedValidation(
-            model, self._validation, self.settings.attack, config.batch_size
-        )
+        validate = self._validated(model)
         try:
             return fit(model, slices, validate, config, callbacks, checkpoint), None
         except FloatingPointError as error:
@@ -109,6 +108,15 @@ class NetworkTraining:
             note = f"The training went wrong, and the best epoch before that is kept: {error}"
             print(f"Note: {note}", flush=True)
             return result, note
+
+    def _validated(self, model: TrainableUNet) -> Validation:
+        """Returns what an epoch logs of the validation subjects."""
+        batch_size, adversarial = self.settings.training.batch_size, self.settings.adversarial
+        scores = AttackedValidation(model, self._validation, self.settings.attack, batch_size)
+        if adversarial is None:
+            return scores
+        watch = OverfittingWatch(model, self._validation, adversarial.epsilon)
+        return lambda: {**scores(), **watch()}
 
     @cached_property
     def _output_bias(self) -> float | None:

@@ -75,5 +75,7 @@ class TrainingReport:
 
 
 # Key of the history -> what figures call it.
+# What an adversarial training logs of its gradients; see `robmednas_tf.checks.overfitting`.
+PGD_OVER_FGSM, ALIGNMENT = "val_pgd_over_fgsm", "val_gradient_alignment"
 DICE = {"val_dice_clean": "clean", "val_dice_adversarial": "attacked"}
 LOSSES = {"loss": "training", "val_loss": "validation"}

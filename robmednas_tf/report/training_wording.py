@@ -7,7 +7,16 @@ import math
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.report import wording
 from robmednas_tf.report.conditions import attack_phrase
-from robmednas_tf.report.training_contents import DICE, LOSSES, TrainingReport
+from robmednas_tf.report.training_contents import (
+    ALIGNMENT,
+    DICE,
+    LOSSES,
+    PGD_OVER_FGSM,
+    TrainingReport,
+)
+
+# Of networks trained on FGSM, sound ones stay well within both (`docs/checks.md`).
+_MOST_HARM, _LEAST_COSINE = 10.0, 0.1
 
 
 def summary(report: TrainingReport) -> str:
@@ -19,6 +28,7 @@ def summary(report: TrainingReport) -> str:
     ]
     if report.attack.size and report.scores and report.scores[-1].rows:
         sentences.append(wording.what_changed(report.scores[-1]))
+    sentences.append(gradients(report))
     return " ".join(text for text in sentences if text)
 
 
@@ -76,6 +86,23 @@ def moved(report: TrainingReport) -> str:
     """Returns how far training's attack moved a pixel at the best epoch; empty if unknown."""
     share = value_at_best(report, "perturbation")
     return "" if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def gradients(report: TrainingReport) -> str:
+    """Returns whether the kept epoch's gradients lead anywhere; empty without such figures."""
+    harm, cosine = (value_at_best(report, name) for name in (PGD_OVER_FGSM, ALIGNMENT))
+    if math.isnan(harm) or math.isnan(cosine):
+        return ""
+    verdict = (
+        "a network that only hides from FGSM shows far more harm and a cosine near 0"
+        if harm <= _MOST_HARM and cosine >= _LEAST_COSINE
+        else "this is what a network shows that only hides from FGSM: check it "
+        "(run_eval.py --checks) before its robustness is believed"
+    )
+    return (
+        f"In the kept epoch PGD with 10 steps did {harm:.3g} times the harm of FGSM, and the "
+        f"cosine between gradients at a slice and near it was {cosine:.2f}; {verdict}."
+    )
 
 
 def _what_was_done(report: TrainingReport) -> str:

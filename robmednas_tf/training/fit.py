@@ -194,7 +194,7 @@ def _batches(
         seed = tf.stack([tf.constant(train.seed, tf.int64), step])
         chance = tf.random.stateless_uniform(tf.shape(mr)[:1], seed)
         replaced = (chance < adversarial.replacement_probability) & (step >= first_attacked)
-        if KINDS[adversarial.kind].needs_noise:
+        if KINDS[adversarial.kind].needs_noise or adversarial.attack.draws_lots:
             # Another stream than the chances'.
             seed = tf.random.fold_in(seed, 1)
             noise = tf.random.stateless_uniform(tf.shape(mr), seed, -1.0, 1.0)

@@ -41,7 +41,7 @@ def test_a_run_leaves_all_that_is_promised(trained):
     assert "adversarially (50 % of slices under FGSM 0.2)" in said["adversarial"]
     assert set(made(folder / "adversarial")["history"]) - set(
         made(folder / "regular")["history"]
-    ) == {"replaced", "perturbation"}
+    ) == {"replaced", "perturbation", "val_pgd_over_fgsm", "val_gradient_alignment"}
 
 
 def test_the_card_tells_the_training_and_names_no_subject(trained):
@@ -163,6 +163,20 @@ def test_a_killed_training_ends_as_if_it_had_never_stopped(trained, start, finis
     ]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_network_is_trained_on_a_stronger_attack(trained, finished, tmp_path):
+    output = finished(
+        "train",
+        f"--architecture={trained[0] / 'tiny.json'}",
+        *("--adversarial", "--attack=pgd:0.2:steps=2", "--epochs=2", "--image_size=16"),
+        *("--num_phantoms=9", "--slices_per_subject=8", f"--output_dir={tmp_path / 'run'}"),
+    )
+    assert "adversarially (50 % of slices under PGD 0.2, steps 2)" in output
+    card = (tmp_path / "run" / "model" / "model_card.md").read_text(encoding="utf-8")
+    assert "2 passes forward and back, on average" in card
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "PGD with 10 steps did" in page
 
 
 def test_the_flag_file_repeats_the_run_and_finds_it_done(trained, finished):

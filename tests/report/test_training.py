@@ -8,6 +8,7 @@ import pytest
 
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.report.training import write_training_figures, write_training_report
+from robmednas_tf.report.training_contents import ALIGNMENT, PGD_OVER_FGSM
 from robmednas_tf.report.training_figures import draw_learning_curve, draw_validation_dice
 
 from .pages import check_figures, read_page
@@ -129,3 +130,21 @@ def test_names_are_escaped(tmp_path):
 def test_best_epoch_must_be_one_of_the_history(best_epoch):
     with pytest.raises(ValueError, match=f"epoch {best_epoch} "):
         dataclasses.replace(make_training(), best_epoch=best_epoch)
+
+
+@pytest.mark.parametrize(
+    ("harm", "cosine", "words"),
+    [
+        (1.8, 0.7, "PGD with 10 steps did 1.8 times the harm of FGSM"),
+        (1.8, 0.7, "a network that only hides from FGSM shows far more harm"),
+        (40.0, 0.7, "this is what a network shows that only hides from FGSM"),
+        (1.8, 0.02, "this is what a network shows that only hides from FGSM"),
+    ],
+)
+def test_gradients_of_an_adversarial_training_are_told(tmp_path, harm, cosine, words):
+    report = make_training()
+    logged = {PGD_OVER_FGSM: harm, ALIGNMENT: cosine}
+    epochs = report.num_epochs
+    history = {**report.history, **{name: [value] * epochs for name, value in logged.items()}}
+    write_training_report(tmp_path / "report.html", dataclasses.replace(report, history=history))
+    assert words in read_page(tmp_path / "report.html").text

@@ -9,12 +9,15 @@ import pytest
 import tensorflow as tf
 
 from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.attacks import attack as attacks
 from robmednas_tf.attacks.fgsm import fgsm, prediction_and_gradient
 from robmednas_tf.attacks.notation import Perturbation
+from robmednas_tf.attacks.victim import Victim
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.slices import ShuffledSlices, ordered_batches
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.unet import build_unet
+from robmednas_tf.training.attacked import attack_slices
 from robmednas_tf.training.fit import MeanLoss, _batches, fit
 from robmednas_tf.training.unet import TrainableUNet, compile_model
 
@@ -109,6 +112,38 @@ def test_a_step_of_the_other_kinds_is_that_of_their_loss(batch, kind, replaced):
     assert logs["perturbation"][0] == pytest.approx(float(any(replaced)), abs=1e-2)
     for one, other in zip(model.get_weights(), naive.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_stronger_attacks_are_trained_on_as_they_are_by_themselves(batch):
+    mr, ct = batch
+    attack = Perturbation.parse("pgd:0.1:steps=3:restarts=2")
+    model = network(AdversarialConfig(1.0, attack))
+    noise = np.random.default_rng(5).uniform(-1, 1, mr.shape).astype("float32")
+    mr, ct = np.asarray(mr), np.asarray(ct)
+    seeds = tf.bitcast(tf.constant(noise)[:, 0, :2, 0], tf.int32)
+    slices = attacks.Slices(tf.constant(mr), tf.constant(ct), seeds)
+    expected = attacks.attacked(attack, Victim.of(model), slices)
+
+    @tf.function
+    def in_a_graph(mr, ct, noise):
+        return attack_slices(model, mr, ct, noise, model.adversarial)
+
+    found, moved = in_a_graph(tf.constant(mr), tf.constant(ct), tf.constant(noise))
+    assert np.mean(np.abs(found - expected) > 1e-3) < 0.02
+    assert np.abs(found - mr).max() <= 0.1 + 1e-6
+    assert np.all((moved > 0.3) & (moved <= 1 + 1e-5))
+    # The second start is a random one: each slice's own.
+    assert len(set(map(tuple, seeds.numpy().tolist()))) == len(mr)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_noisy"), [("fgsm:0.1", False), ("pgd:0.1", False), ("pgd:0.1:restarts=2", True)]
+)
+def test_attacks_that_draw_lots_are_given_some(prepared_heads, text, is_noisy):
+    slices = ShuffledSlices(tuple(prepared_heads[:1]), 6, 0)
+    config = AdversarialConfig(attack=Perturbation.parse(text))
+    *_, noise = next(iter(_batches(slices, config, 1, 0)))
+    assert np.any(noise) == is_noisy
 
 
 def test_noise_is_new_each_step_and_follows_from_the_seed(prepared_heads):

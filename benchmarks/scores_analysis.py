@@ -45,8 +45,10 @@ HEAD_OF_ICC += [
 
 def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[list[str]]:
     """Returns how much of each score is the architecture's; the first is the reference."""
-    end, lines = AT_END.values(rows), []
-    reference = next(iter(scores.values())).values(rows)
+    first, lines = next(iter(scores.values())), []
+    reference = first.values(rows)
+    # A cohort's scores are compared with its own trainings to the end, where there are any.
+    end = dataclasses.replace(AT_END, cohort=first.cohort).values(rows)
     for name, score in scores.items():
         values = score.values(rows)
         num_seeds, numbers = _repeated(values.keys() & reference.keys())
@@ -60,6 +62,9 @@ def icc_table(rows: Sequence[tables.Row], scores: Mapping[str, Score]) -> list[l
         line += [f"{statistics.seed_sd(mine):.4f}", statistics.text(statistics.icc(mine))]
         line += [statistics.text(statistics.icc_difference(mine, other))]
         line += [statistics.text(statistics.between_seeds(mine))]
+        if len(ended) < MIN_REPEATED:
+            lines.append([*line, "not trained to the end"])
+            continue
         lines.append([*line, statistics.text(statistics.with_worth(mine[ended, 1:], worth))])
     return lines
 

@@ -13,19 +13,21 @@ from typing import NoReturn
 
 from robmednas_tf.cli import command, study_flags
 from robmednas_tf.cli.run_record import require_own_folder
-from robmednas_tf.cli.study_flags import StudySettings, settings_from_flags
 from robmednas_tf.cli.study_listing import listing
 from robmednas_tf.cli.study_measure import measured_rate
 from robmednas_tf.cli.study_record import study_sizes, write_study_record
 from robmednas_tf.cli.study_run import StudyRun
+from robmednas_tf.cli.study_settings import StudySettings, settings_from_flags
 from robmednas_tf.cli.subjects import open_cohort, split_subjects
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.split import Split, split_search
 from robmednas_tf.files import remove_leftovers
 from robmednas_tf.folder_lock import locked_folder
-from robmednas_tf.study_cost import Rate, StudyCosts, seconds_left, spread_over
-from robmednas_tf.study_marks import Marks
-from robmednas_tf.study_plan import Plan, make_plan
+from robmednas_tf.study.cost import Rate, StudyCosts, spread_over
+from robmednas_tf.study.marks import Marks
+from robmednas_tf.study.outlook import seconds_left
+from robmednas_tf.study.plan import make_plan
+from robmednas_tf.study.steps import Plan
 
 SUMMARY = """\
 Runs the paper's comparison: searches, trainings, evaluations, studies, tables, figures, a report.

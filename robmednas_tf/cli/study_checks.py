@@ -14,7 +14,7 @@ from typing import Any
 from robmednas_tf.cli.run_record import read_flags
 from robmednas_tf.models.architecture import load_architecture
 from robmednas_tf.search.outcome import OUTCOME_FILE
-from robmednas_tf.study_plan import Step
+from robmednas_tf.study.steps import Step
 
 # Networks' weights and training states, wherever below a step's folder.
 _HEAVY_FILES = ("*.keras", "*.npz", "*.onnx")

@@ -31,8 +31,9 @@ from robmednas_tf.report.study_contents import (
 )
 from robmednas_tf.report.study_results import PANELS, read_results, write_results
 from robmednas_tf.search.outcome import OUTCOME_FILE
-from robmednas_tf.study_marks import Marks
-from robmednas_tf.study_plan import ARMS, Plan, Step, StudyConfig
+from robmednas_tf.study.arms import ARMS, StudyConfig
+from robmednas_tf.study.marks import Marks
+from robmednas_tf.study.steps import Plan, Step
 
 # Of this machine, not of the study.
 _OF_PLACE = ("output_dir", "cache_dir", "data", "ray_address")

@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 from absl import flags
-from absl.testing import flagsaver
 
-from robmednas_tf.attacks.notation import CURVES, parse_perturbations
 from robmednas_tf.cli import data_flags, eval_flags, search_flags, train_flags
-from robmednas_tf.cli.command import parse_flags
-from robmednas_tf.cli.train_architecture import find_architecture
-from robmednas_tf.config import DataConfig
-from robmednas_tf.models.architecture import NAMED, Architecture
-from robmednas_tf.models.space import SearchSpace
-from robmednas_tf.study_plan import SELECT_ON, STUDY, StepFlags, StudyConfig
+from robmednas_tf.models.architecture import NAMED
+from robmednas_tf.study.arms import SELECT_ON
+from robmednas_tf.study.plan import STUDY, StepFlags
 
 FLAGS = flags.FlagValues()
 data_flags.define(FLAGS, image_size=64, slices_per_subject=24, num_phantoms=24)
@@ -151,88 +144,6 @@ BASELINE_FILE = "steps/baseline.json"
 OF_ONE_CALL = ("list", "only", "until", "tables_from")
 
 
-@dataclass(frozen=True)
-class StudySettings:
-    """All the settings of a study.
-
-    Attributes:
-        output_dir: The study's folder.
-        config: How much is done.
-        data: Which subjects, and how they are prepared.
-        baseline: The hand-crafted architecture.
-        space: Where is searched.
-        steps: What the steps' commands are told.
-        places: What they are told of this very machine, by command.
-        num_subjects: Of the search's sub-dataset.
-        attacks: Perturbations of an evaluation.
-        batch_size: Slices of a training step.
-        num_levels: Levels of the progressive corruptions.
-        max_memory_gb: Random architectures estimated to need more are passed over; 0 for 80 % of
-            the main memory that is free.
-        only: As the flag.
-        until: As the flag.
-    """
-
-    output_dir: Path
-    config: StudyConfig
-    data: DataConfig
-    baseline: Architecture
-    space: SearchSpace
-    steps: StepFlags
-    places: dict[str, tuple[str, ...]]
-    num_subjects: int
-    attacks: tuple[str, ...]
-    batch_size: int
-    num_levels: int
-    max_memory_gb: float
-    only: tuple[str, ...]
-    until: tuple[str, ...]
-
-
-def settings_from_flags() -> StudySettings:
-    """Turns the parsed flags into settings; every step's own command has to accept its flags.
-
-    Raises:
-        ValueError: If a value is outside its domain.
-    """
-    if FLAGS.fold:
-        raise ValueError("--fold is for one training: a study takes --folds. Leave it out.")
-    if FLAGS.only and FLAGS.until:
-        raise ValueError("--only and --until do not go together: leave one out.")
-    config = StudyConfig(
-        repeats=FLAGS.repeats,
-        baseline_repeats=FLAGS.baseline_repeats,
-        seeds=FLAGS.seeds,
-        folds=FLAGS.folds,
-        seed=FLAGS.seed,
-        select_on=FLAGS.select_on,
-        curves=FLAGS.curves,
-    )
-    steps = step_flags()
-    _require_accepted(steps)
-    return StudySettings(
-        output_dir=Path(FLAGS.output_dir).expanduser().resolve(),
-        config=config,
-        data=data_flags.data_config(FLAGS),
-        baseline=find_architecture(FLAGS.baseline),
-        space=SearchSpace(
-            FLAGS.max_depth,
-            tuple(FLAGS.patterns),
-            tuple(map(int, FLAGS.filters)),
-            tuple(map(int, FLAGS.reduction_ratios)),
-        ),
-        steps=steps,
-        places=_places(),
-        num_subjects=FLAGS.num_subjects,
-        attacks=tuple(map(str, parse_perturbations(each for each in FLAGS.attacks if each))),
-        batch_size=FLAGS.batch_size,
-        num_levels=sum(map(len, CURVES.values())) if FLAGS.curves else 0,
-        max_memory_gb=FLAGS.max_memory_gb,
-        only=tuple(FLAGS.only),
-        until=tuple(FLAGS.until),
-    )
-
-
 def step_flags() -> StepFlags:
     """Returns what the parsed flags tell the steps' commands, but where they run."""
     if FLAGS.num_slices < 0:
@@ -249,7 +160,8 @@ def step_flags() -> StepFlags:
     )
 
 
-def _places() -> dict[str, tuple[str, ...]]:
+def places() -> dict[str, tuple[str, ...]]:
+    """Returns what the parsed flags tell the steps' commands of this very machine, by command."""
     data = _lines(_DATA_PLACE)
     return {
         "search": (*data, *_lines(_SEARCH_PLACE)),
@@ -266,17 +178,3 @@ def _lines(names: Iterable[str], renamed: dict[str, str] | None = None) -> tuple
         text = own.serialize() if own.value is not None else ""
         lines += [text.replace(f"--{own.name}=", f"--{name}=", 1)] if text else []
     return tuple(lines)
-
-
-def _require_accepted(steps: StepFlags) -> None:
-    """Lets each command look at its flags, as it will when its step is done."""
-    for module, arguments in (
-        (search_flags, (*steps.search, *_places()["search"])),
-        (train_flags, (*steps.train, *steps.adversarial, *_places()["train"])),
-    ):
-        saved = flagsaver.save_flag_values(module.FLAGS)
-        try:
-            parse_flags(["step", *arguments], module.FLAGS)
-            module.settings_from_flags()
-        finally:
-            flagsaver.restore_flag_values(saved, module.FLAGS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from robmednas_tf.cli.progress import format_seconds
-from robmednas_tf.study_cost import Rate, StudyCosts, disk_bytes, seconds_left
-from robmednas_tf.study_plan import Plan
+from robmednas_tf.study.cost import Rate, StudyCosts
+from robmednas_tf.study.outlook import disk_bytes, seconds_left
+from robmednas_tf.study.steps import Plan
 
 
 def listing(

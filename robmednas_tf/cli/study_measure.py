@@ -15,7 +15,7 @@ from robmednas_tf.cli.study_process import run_function
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost
-from robmednas_tf.study_cost import Rate
+from robmednas_tf.study.cost import Rate
 
 _LONGEST_S = 4.0
 _MOST_STEPS = 40

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from robmednas_tf.cli import study_flags
 from robmednas_tf.cli.command import flag_file
-from robmednas_tf.cli.study_flags import BASELINE_FILE, FLAGS, OF_ONE_CALL, StudySettings
+from robmednas_tf.cli.study_flags import BASELINE_FILE, FLAGS, OF_ONE_CALL
+from robmednas_tf.cli.study_settings import StudySettings
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
 from robmednas_tf.data.split import Split
 from robmednas_tf.files import write_json, write_text
-from robmednas_tf.study_cost import Sizes
+from robmednas_tf.study.cost import Sizes
 
 _PAPERS_SLICES = 182
 

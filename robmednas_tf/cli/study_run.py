@@ -12,13 +12,14 @@ from robmednas_tf.attacks.notation import CLEAN
 from robmednas_tf.cli import study_collect
 from robmednas_tf.cli.progress import Line, format_seconds
 from robmednas_tf.cli.study_checks import remove_weights, require_left
-from robmednas_tf.cli.study_flags import StudySettings
 from robmednas_tf.cli.study_process import run_command, run_function
+from robmednas_tf.cli.study_settings import StudySettings
 from robmednas_tf.cli.study_steps import draw_architecture, pick_repeat, picked_number
 from robmednas_tf.folder_lock import locked_folder
 from robmednas_tf.machine import available_memory_gb
-from robmednas_tf.study_marks import Mark, Marks
-from robmednas_tf.study_plan import STUDY, Plan, Step
+from robmednas_tf.study.marks import Mark, Marks
+from robmednas_tf.study.plan import STUDY
+from robmednas_tf.study.steps import Plan, Step
 
 _COMMANDS = ("search", "train", "eval")
 # So many in a row fail by something that they share.

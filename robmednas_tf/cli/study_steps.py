@@ -15,8 +15,9 @@ from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace
 from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE
 from robmednas_tf.report.metrics_csv import read_metrics_csv
-from robmednas_tf.study_marks import MARK_FILE, Marks
-from robmednas_tf.study_plan import Step, place
+from robmednas_tf.study.marks import MARK_FILE, Marks
+from robmednas_tf.study.plan import place
+from robmednas_tf.study.steps import Step
 
 PICK_FILE = "pick.json"
 _MOST_DRAWS = 1000

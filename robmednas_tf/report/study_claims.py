@@ -22,7 +22,7 @@ from robmednas_tf.report.evaluation_wording import mean_of
 from robmednas_tf.report.study_contents import ARM, FOLDS, SEEDS, StudyResults
 from robmednas_tf.report.study_tables import effect, interval_text, studied_difference
 from robmednas_tf.report.tables import Table
-from robmednas_tf.study_plan import (
+from robmednas_tf.study.arms import (
     ADVERSARIAL,
     ARMS,
     BASELINE,

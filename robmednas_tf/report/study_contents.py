@@ -15,7 +15,7 @@ from robmednas_tf.evaluation.outcomes import Outcome
 from robmednas_tf.evaluation.statistics import summarize_values
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE, EvaluatedModel, EvaluationReport
-from robmednas_tf.study_plan import ARMS, BASELINE, ROBMEDNAS_T
+from robmednas_tf.study.arms import ARMS, BASELINE, ROBMEDNAS_T
 
 # Parts of a study: an arm's repeats, further seeds, folds, and the networks that are reported.
 ARM, SEEDS, FOLDS, REPORTED = "arm", "seeds", "folds", "reported"

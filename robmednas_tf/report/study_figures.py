@@ -35,7 +35,7 @@ from robmednas_tf.report.style import (
     plain_axes,
     say_empty,
 )
-from robmednas_tf.study_plan import (
+from robmednas_tf.study.arms import (
     ADVERSARIAL,
     ARMS,
     BASELINE,

@@ -20,7 +20,7 @@ from robmednas_tf.report.evaluation_tables import PLUS_MINUS
 from robmednas_tf.report.study_contents import ARM, FOLDS, StudyResults
 from robmednas_tf.report.tables import Table, architecture_table, blocks_in_short
 from robmednas_tf.search.repeated import spread
-from robmednas_tf.study_plan import ARMS, BASELINE, ORACLES, ROBMEDNAS_R, ROBMEDNAS_T, STUDIED
+from robmednas_tf.study.arms import ARMS, BASELINE, ORACLES, ROBMEDNAS_R, ROBMEDNAS_T, STUDIED
 
 MINUS = "\N{MINUS SIGN}"
 # What is compared over repeats: condition, metric, region; of a condition None is the attack.

@@ -13,7 +13,7 @@ from robmednas_tf.report.conditions import condition_label
 from robmednas_tf.report.study_claims import AGREES, DISAGREES, OPEN, claims
 from robmednas_tf.report.study_contents import ARM, StudyInfo, StudyResults, how_picked
 from robmednas_tf.report.study_tables import effect, interval_text
-from robmednas_tf.study_plan import ARMS, BASELINE, ROBMEDNAS_R, ROBMEDNAS_T
+from robmednas_tf.study.arms import ARMS, BASELINE, ROBMEDNAS_R, ROBMEDNAS_T
 
 
 def question() -> str:

@@ -22,7 +22,7 @@ from robmednas_tf.report.study_contents import (
     StudyInfo,
     StudyResults,
 )
-from robmednas_tf.study_plan import ARMS, BASELINE, ORACLES, ROBMEDNAS_T, STUDIED
+from robmednas_tf.study.arms import ARMS, BASELINE, ORACLES, ROBMEDNAS_T, STUDIED
 
 ATTACK = "fgsm:0.06"
 # Of the mean of four regions, clean and what the attack takes.

@@ -6,7 +6,7 @@ One unit of work is a training step of one batch; everything else is counted in 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy as np
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.cost import Cost, estimate_cost
 from robmednas_tf.models.space import SearchSpace
-from robmednas_tf.study_plan import ADVERSARIAL, ORACLES, RANDOM, ROBMEDNAS_T, Plan, Step
+from robmednas_tf.study.arms import ADVERSARIAL, ORACLES, RANDOM, ROBMEDNAS_T
+from robmednas_tf.study.steps import Step
 
 # Of a training step, which goes forward once and back at twice that price.
 _FORWARD, _GRADIENT = 1 / 3, 1.0
@@ -194,53 +195,6 @@ class StudyCosts:
         return step.arm in (*ORACLES, RANDOM, ROBMEDNAS_T)
 
 
-def disk_bytes(plan: Plan, costs: StudyCosts) -> tuple[float, float]:
-    """Returns what a study leaves in its folder in the end, and the most that it holds at a time.
-
-    Args:
-        plan: The steps, done in their order.
-        costs: Of them.
-    """
-    held: dict[str, float] = {}
-    left = most = 0.0
-    for place, step in enumerate(plan.steps):
-        left += costs.left_bytes(step)
-        held[step.name] = costs.weights_bytes(step)
-        most = max(most, left + sum(held.values()))
-        done = {each.name for each in plan.steps[: place + 1]}
-        held = {
-            name: size
-            for name, size in held.items()
-            if plan[name].command == "pick" or not _all_in(plan.readers_of(name), done)
-        }
-    return left + sum(held.values()), most
-
-
-def seconds_left(
-    plan: Plan, costs: StudyCosts, rate: Rate, spent: Mapping[str, float]
-) -> dict[str, float]:
-    """Returns how long each step that is not done will take.
-
-    Args:
-        plan: The steps.
-        costs: Of them.
-        rate: Of this machine.
-        spent: Seconds of each step that was done on it. Where some of a kind are, the others of
-            that kind are taken to be off by the same factor: trainings that stop early, say.
-    """
-    factors = {}
-    for kind in {step.command for step in plan.steps}:
-        done = [step for step in plan.steps if step.command == kind and step.name in spent]
-        expected = math.fsum(costs.seconds(step, rate) for step in done)
-        found = math.fsum(spent[step.name] for step in done)
-        factors[kind] = found / expected if expected and found else 1.0
-    return {
-        step.name: factors[step.command] * costs.seconds(step, rate)
-        for step in plan.steps
-        if step.name not in spent
-    }
-
-
 def spread_over(space: SearchSpace, count: int = _NUM_DRAWS) -> list[Architecture]:
     """Returns architectures spread evenly over a space's depths, patterns and filters.
 
@@ -277,7 +231,3 @@ def _mean(costs: Iterable[Cost]) -> _MeanCost:
             for name in ("parameters", "flops", "blocks")
         )
     )
-
-
-def _all_in(steps: Iterable[Step], done: Container[str]) -> bool:
-    return all(step.name in done for step in steps)

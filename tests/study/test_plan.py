@@ -6,17 +6,9 @@ from collections import Counter
 import pytest
 
 from robmednas_tf.search.seeding import repeat_seed
-from robmednas_tf.study_plan import (
-    ARMS,
-    BASELINE,
-    ROBMEDNAS_T,
-    STUDY,
-    Plan,
-    Step,
-    StepFlags,
-    StudyConfig,
-    make_plan,
-)
+from robmednas_tf.study.arms import ARMS, BASELINE, RANDOM, ROBMEDNAS_R, ROBMEDNAS_T, StudyConfig
+from robmednas_tf.study.plan import STUDY, StepFlags, make_plan
+from robmednas_tf.study.steps import Plan, Step
 
 FLAGS = StepFlags(("--s",), ("--t",), ("--adversarial", "--p"), ("--e",), "baseline", 5, ("--d",))
 PAPER = StudyConfig(repeats=15, baseline_repeats=1, seeds=11, folds=8)
@@ -213,3 +205,13 @@ def test_arms_of_different_numbers_of_repeats():
     }
     assert list(numbers.values()) == [2, 2, 3, 3, 3]
     assert {arm: config.repeats_of(arm) for arm in ARMS} == numbers
+
+
+def test_neighbouring_seeds_share_no_stream():
+    seen = Counter(
+        StudyConfig(repeats=15, seed=seed).own_seed(arm, number)
+        for seed in range(6)
+        for arm in (RANDOM, ROBMEDNAS_R, ROBMEDNAS_T)
+        for number in range(1, 16)
+    )
+    assert max(seen.values()) == 1

@@ -2,8 +2,8 @@
 
 import pytest
 
-from robmednas_tf.study_marks import MARK_FILE, Mark, Marks
-from robmednas_tf.study_plan import Plan, Step
+from robmednas_tf.study.marks import MARK_FILE, Mark, Marks
+from robmednas_tf.study.steps import Plan, Step
 
 
 def plan_of(epochs=3, repeats=2):

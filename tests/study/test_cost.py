@@ -8,15 +8,10 @@ import pytest
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace
-from robmednas_tf.study_cost import (
-    Rate,
-    Sizes,
-    StudyCosts,
-    disk_bytes,
-    seconds_left,
-    spread_over,
-)
-from robmednas_tf.study_plan import StepFlags, StudyConfig, make_plan
+from robmednas_tf.study.arms import StudyConfig
+from robmednas_tf.study.cost import Rate, Sizes, StudyCosts, spread_over
+from robmednas_tf.study.outlook import disk_bytes, seconds_left
+from robmednas_tf.study.plan import StepFlags, make_plan
 
 BASELINE = Architecture((Block("1111", 16),), (Block("1111", 16),))
 SPACE = SearchSpace(2, ("1000", "0110"), (8, 16), ())

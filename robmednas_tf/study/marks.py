@@ -10,7 +10,7 @@ from typing import Any
 
 from robmednas_tf.differences import shown
 from robmednas_tf.files import write_json
-from robmednas_tf.study_plan import Plan, Step
+from robmednas_tf.study.steps import Plan, Step
 
 MARK_FILE = "done.json"
 

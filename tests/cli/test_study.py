@@ -1,0 +1,84 @@
+"""A whole study on nine tiny heads: killed and gone on with, grown, and told."""
+
+import csv
+import json
+import signal
+import time
+
+import pytest
+
+from robmednas_tf.cli.study import main
+from robmednas_tf.cli.study_flags import FLAGS
+from robmednas_tf.study.arms import ARMS
+
+SMALL = (
+    *("--flagfile=configs/study_smoke.cfg", "--seeds=1", "--folds=0", "--repeats=1"),
+    *("--baseline_repeats=1", "--num_trials=1", "--max_depth=1", "--epochs=1"),
+)
+
+
+def marks(folder):
+    return {
+        path.parent.relative_to(folder / "steps").as_posix(): path.stat().st_mtime_ns
+        for path in folder.glob("steps/**/done.json")
+    }
+
+
+@pytest.fixture(scope="session")
+def study(start, finished, tmp_path_factory):
+    """A study that was killed after its first few steps and gone on with, and what it said."""
+    folder = tmp_path_factory.mktemp("study") / "run"
+    arguments = (*SMALL, f"--output_dir={folder}")
+    process = start("study", *arguments)
+    end = time.monotonic() + 240
+    while len(marks(folder)) < 4 and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = marks(folder)
+    assert len(before) >= 4
+    # What is left of the step that was under way ends by itself or is killed with it.
+    output = finished("study", *arguments)
+    return folder, before, output
+
+
+def test_what_was_done_before_the_kill_is_not_done_again(study):
+    folder, before, _ = study
+    after = marks(folder)
+    assert {name: after[name] for name in before} == before
+    assert len(after) > len(before)
+
+
+def test_every_arm_is_compared_on_the_same_subjects(study):
+    folder, _, _ = study
+    with (folder / "results" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["model"] for row in rows if row["part"] == "arm"} == set(ARMS)
+    split = json.loads((folder / "steps" / "compare" / "split.json").read_text(encoding="utf-8"))
+    assert {row["subject"] for row in rows} == set(split["test"])
+    assert (folder / "report.html").is_file()
+
+
+def test_a_study_that_is_done_is_done_at_once(study, finished):
+    folder, _, _ = study
+    before = marks(folder)
+    began = time.monotonic()
+    output = finished("study", *SMALL, f"--output_dir={folder}", "--list")
+    assert f"{len(before)} steps, {len(before)} done." in output
+    assert marks(folder) == before
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--attacks=transfer:0.1:from=a"], "must be made on each network by itself"),
+        (["--repeats=0"], "--repeats must be at least 1"),
+        (["--folds=1"], "--folds must be at least 2"),
+        (["--only=trian"], "--only must name steps"),
+        (["--attack=apgd:0.2:steps=5"], "Take pgd for fewer"),
+        (["--baseline=absent.json"], "absent.json"),
+    ],
+)
+def test_mistakes_are_refused(refusal, arguments, words):
+    assert words in refusal(main, FLAGS, *arguments)

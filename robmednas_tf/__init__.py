@@ -23,6 +23,7 @@ _HOMES = {
     "SearchSpace": "robmednas_tf.models.space",
     "SliceCache": "robmednas_tf.data.prepared",
     "VolumeMetrics": "robmednas_tf.evaluation.metrics",
+    "attack": "robmednas_tf.attacks.attack",
     "build_unet": "robmednas_tf.models.unet",
     "denormalize_ct": "robmednas_tf.data.intensities",
     "estimate_cost": "robmednas_tf.models.cost",

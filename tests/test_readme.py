@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from robmednas_tf.cli import search_flags
+from robmednas_tf.cli import search_flags, study_flags, study_settings
 from robmednas_tf.models.architecture import NAMED
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace
@@ -66,8 +66,10 @@ def test_every_configuration_is_valid_and_says_what_it_is(path, parsed):
     assert text.startswith("# ")
     assert f"--flagfile=configs/{path.name}" in text
     module = flags_of(text)
+    # A study's settings ask every step's own command.
+    settings = study_settings if module is study_flags else module
     with parsed(module.FLAGS, f"--flagfile={path}"):
-        module.settings_from_flags()
+        settings.settings_from_flags()
 
 
 def test_the_quick_start_configuration_is_the_defaults(parsed):

@@ -12,7 +12,9 @@ import tensorflow as tf
 from robmednas_tf.attacks.apgd import AdaptiveSteps
 from robmednas_tf.attacks.ascent import FixedSteps, Rule, Slope, ascend
 from robmednas_tf.attacks.ball import Ball
+from robmednas_tf.attacks.fgsm import SliceModel
 from robmednas_tf.attacks.goal import Goal, goal_of
+from robmednas_tf.attacks.kinds import ATTACK
 from robmednas_tf.attacks.noise import seeds_of_slices
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.attacks.square import square
@@ -90,6 +92,37 @@ def attacked(
         _, gradient = first or goal.slope_at(victim, slices.mr)
         return slices.mr + perturbation.size * ball.direction(ball.allowed(gradient))
     return _climbed(perturbation, victim, slices, goal, ball, first)
+
+
+def attack(
+    model: SliceModel,
+    mr: np.ndarray,
+    ct: np.ndarray,
+    how: str,
+    body: np.ndarray | None = None,
+    seed: int = 0,
+) -> tf.Tensor:
+    """Attacks slices of one subject; for use from Python.
+
+    Args:
+        model: From MR slices to normalised CT slices, of known height and width.
+        mr: float32 `(slices, height, width, 1)`, z-scored.
+        ct: Like `mr`, normalised as the model's output is.
+        how: The attack in short notation, such as `pgd:0.06:steps=20`.
+        body: Like `mr`, 1 inside the body and 0 outside; for attacks with `mask=body`.
+        seed: Of chance, where the attack draws lots.
+
+    Returns:
+        Tensor like `mr`, inside the attack's ball around it.
+
+    Raises:
+        ValueError: If `how` is malformed, or names what is no attack on the model itself.
+    """
+    perturbation = Perturbation.parse(how)
+    if perturbation.table.made_by != ATTACK:
+        raise ValueError(f"An attack on the model itself is wanted. Received: {how!r}.")
+    slices = Slices.of("", 0, seed, np.asarray(mr), np.asarray(ct), body)
+    return attacked(perturbation, Victim.traced(model), slices)
 
 
 def _climbed(

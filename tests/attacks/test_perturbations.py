@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from robmednas_tf.attacks import victim
-from robmednas_tf.attacks.attack import Slices
+from robmednas_tf.attacks.attack import Slices, attack
 from robmednas_tf.attacks.fgsm import fgsm
 from robmednas_tf.attacks.noise import noise_of_slices
 from robmednas_tf.attacks.notation import parse_perturbations
@@ -195,3 +195,13 @@ def test_a_mask_must_be_there_and_fit(model, batch):
         list(inference(Slices.of("a", 0, 0, batch[0], batch[1])))
     with pytest.raises(ValueError, match=r"A mask must have the shape .* Received: \(5, 3, 4, 1\)"):
         list(inference(Slices.of("a", 0, 0, batch[0], batch[1], np.ones((5, 3, 4, 1)))))
+
+
+def test_an_attack_from_python_is_that_of_an_evaluation(model, batch):
+    _, expected = PerturbedInference(model, parse_perturbations(["pgd:0.1:steps=3"]))(
+        Slices.of("a", 0, 0, batch[0], batch[1])
+    )
+    found = attack(model, batch[0], batch[1], "pgd:0.1:steps=3")
+    np.testing.assert_allclose(found, expected.mr, atol=1e-6)
+    with pytest.raises(ValueError, match="attack on the model itself"):
+        attack(model, batch[0], batch[1], "gaussian:0.1")

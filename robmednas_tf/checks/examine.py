@@ -107,11 +107,15 @@ def _destruction(probe: Probe) -> float:
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> float:
-    """Returns a ratio of means; NaN where nothing is compared with nothing."""
+    """Returns a ratio of means; NaN where nothing is compared with nothing.
+
+    Where the lower one is negative (an attack that helps), the ratio grows with the upper one all
+    the same: it is 1 plus what the upper one gains, relative to the lower one's magnitude.
+    """
     upper, lower = float(np.mean(above)), float(np.mean(below))
     if lower == 0:
         return math.nan if upper == 0 else math.copysign(math.inf, upper)
-    return upper / lower
+    return 1 + (upper - lower) / abs(lower)
 
 
 _MEASURES: Mapping[str, Callable[[Probe], float]] = {

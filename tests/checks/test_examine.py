@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.attacks.victim import Victim
-from robmednas_tf.checks.examine import _MEASURES, examine
+from robmednas_tf.checks.examine import _MEASURES, examine, ratio
 from robmednas_tf.checks.probe import Probe
 from robmednas_tf.checks.sample import places_to_check, read_sample
 from robmednas_tf.checks.table import CHECKS, Check, Finding
@@ -135,3 +135,12 @@ def test_slices_are_spread_over_subjects_and_heights(prepared_heads):
     assert [len(each.mr) for each in batches] == [4, 3]
     # More than there are.
     assert len(places_to_check(prepared_heads[:1], 100)) == prepared_heads[0].num_slices
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "expected"),
+    [(3, 2, 1.5), (-1.5, -1, 0.5), (1, -1, 3), (0, 2, 0), (0, 0, math.nan), (1, 0, math.inf)],
+)
+def test_a_ratio_grows_with_what_is_above(above, below, expected):
+    found = ratio(np.array([above, above], float), np.array([below], float))
+    assert found == pytest.approx(expected, nan_ok=True)

@@ -42,6 +42,12 @@ class Perturbation:
     options: tuple[tuple[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.kind in SUITES:
+            names = ", ".join(member.split(":")[0] for member in SUITES[self.kind])
+            raise ValueError(
+                f"A single attack must be given here. Received: {self.kind!r}, which stands for "
+                f"{names}."
+            )
         if self.kind not in KINDS:
             raise ValueError(
                 f"An attack must be one of {', '.join([*KINDS, *SUITES])}. "

@@ -43,6 +43,7 @@ def test_numbers_have_one_form():
         ("square:0.1:norm=2", "must be among queries, share"),
         ("transfer:0.1", "must have the option 'from'"),
         ("sqare:0.1", "Did you mean 'square'"),
+        ("suite:0.1", "A single attack must be given here"),
         ("fgsm", "such as fgsm:0.06 or pgd:0.06:steps=20"),
         ("fgsm:", "name:size"),
         ("fgsm:strong", "name:size"),

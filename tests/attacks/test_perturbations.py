@@ -108,7 +108,7 @@ def test_mixed_precision_models_are_evaluated_in_float32(batch):
     architecture = Architecture((BLOCK,), (BLOCK,))
     mixed = build_unet(architecture, (18, 21, 1), seed=3, dtype_policy="mixed_bfloat16")
     full = build_unet(architecture, (18, 21, 1), seed=3)
-    attacks = parse_perturbations(["fgsm:0.1"])
+    attacks = parse_perturbations(["fgsm:0.1", "pgd:0.1:steps=2", "square:0.1:queries=5"])
     pairs = zip(
         PerturbedInference(mixed, attacks)(slices_of(batch)),
         PerturbedInference(full, attacks)(slices_of(batch)),

@@ -145,26 +145,71 @@ def test_ghosts_stand_a_quarter_of_the_field_of_view_apart():
     assert found[10] == pytest.approx(1 - 0.5 / 4, abs=0.05)
 
 
-def test_motion_mixes_poses_line_by_line(image, monkeypatch):
-    poses = []
+def draws_of(place, shape):
+    """What chance gives each slice, as NumPy."""
+    return [tf.random.stateless_uniform(shape, seed).numpy() for seed in place.seeds]
 
-    def moved(images, angle, down, right):
-        poses.append([each.numpy() for each in (angle, down, right)])
-        return tf.roll(images, len(poses), axis=2)
 
-    monkeypatch.setattr(transforms, "_moved", moved)
-    found = spectra(run("motion", image, 2.0)[..., :1])
-    assert len(poses) == 4
-    for angle, down, right in poses:
-        assert np.abs(angle).max() <= np.radians(2)
-        assert max(np.abs(down).max(), np.abs(right).max()) <= 2
-        assert len(set(angle.tolist())) == SHAPE[0]
-    # Magnitude images lose the phase: the mix is compared before it is taken.
-    candidates = [np.roll(image, number, axis=2) for number in range(5)]
-    for place in range(SHAPE[0]):
-        lines = np.stack([spectra(each)[place] for each in candidates])
-        centre = lines[0][10]
-        assert np.allclose(np.abs(centre).max(), np.abs(found[place][10]).max(), rtol=0.2)
+def magnitude(spectrum):
+    return np.abs(np.fft.ifft2(np.fft.ifftshift(spectrum)))
+
+
+def pose(plane, degrees, down, right):
+    """Turns and shifts one slice by SciPy."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[cosine, sine], [-sine, cosine]])
+    middle = (np.array(plane.shape) - 1) / 2
+    offset = middle - turn @ (middle + [down, right])
+    return ndimage.affine_transform(plane, turn, offset, order=1, mode="nearest")
+
+
+@pytest.mark.parametrize("strength", [0.7, 6.0])
+def test_motion_takes_each_line_from_the_pose_it_is_acquired_in(image, strength):
+    found, height = run("motion", image, strength)[..., 0], SHAPE[1]
+    for plane, was, draws in zip(found, image[..., 0], draws_of(where(), (4, 4)), strict=True):
+        jitter = np.float32([0.16, 0.03, 0.03, 0.16]) * (draws[:, 3] - np.float32(0.5))
+        ends = (np.float32(height) * (np.float32([0.23, 0.46, 0.54, 0.77]) + jitter)).astype(int)
+        groups = [int(np.sum(line >= ends)) for line in range(height)]
+        moves = iter(strength * (2 * draws[:, :3] - 1))
+        still = groups[height // 2]
+        poses = [was if n == still else pose(was, *next(moves)) for n in range(5)]
+        lines = [np.fft.fftshift(np.fft.fft2(each)) for each in poses]
+        spectrum = np.stack([lines[group][line] for line, group in enumerate(groups)])
+        np.testing.assert_allclose(plane, magnitude(spectrum), atol=2e-4)
+
+
+@pytest.mark.parametrize("strength", [0.4, 1.6])
+def test_ghosting_weakens_every_fourth_line_but_the_centre(image, strength):
+    found, middle = run("ghosting", image, strength)[..., 0], SHAPE[1] // 2
+    firsts = [int(4 * draws[0]) for draws in draws_of(where(), (1,))]
+    assert len(set(firsts)) > 1
+    for plane, was, first in zip(found, image[..., 0], firsts, strict=True):
+        spectrum = np.fft.fftshift(np.fft.fft2(was))
+        for line in range(SHAPE[1]):
+            if (line - middle + first) % 4 == 0 and abs(line - middle) > 1:
+                spectrum[line] *= 1 - strength
+        np.testing.assert_allclose(plane, magnitude(spectrum), atol=1e-5)
+
+
+def test_a_spike_is_added_to_k_space_off_the_centre(image):
+    found = run("spike", image, 0.3)[..., 0]
+    for plane, was, draws in zip(found, image[..., 0], draws_of(where(), (3,)), strict=True):
+        distance, angle, phase = 0.1 + 0.3 * draws[0], *(2 * np.pi * draws[1:])
+        row = round(SHAPE[1] * (0.5 + distance * np.sin(angle)))
+        column = round(SHAPE[2] * (0.5 + distance * np.cos(angle)))
+        spectrum = np.fft.fftshift(np.fft.fft2(was))
+        spectrum[row, column] += 0.3 * np.abs(spectrum).max() * np.exp(1j * phase)
+        np.testing.assert_allclose(plane, magnitude(spectrum), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", TRANSFORMS)
+def test_a_slice_of_nothing_has_a_finite_gradient(kind):
+    nothing = tf.zeros(SHAPE)
+    with tf.GradientTape() as tape:
+        tape.watch(nothing)
+        found = TRANSFORMS[kind](nothing, tf.constant(0.1 * STRONGEST[kind]), where())
+    assert np.isfinite(found).all()
+    assert np.isfinite(tape.gradient(found, nothing)).all()
 
 
 def test_a_pose_is_a_turn_and_a_shift(image):

@@ -7,6 +7,7 @@ strength is sought, by bisection on some of its slices.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -22,7 +23,7 @@ from robmednas_tf.data.grid import pad_or_crop
 from robmednas_tf.data.prepared import PreparedSubject, evenly_spread
 from robmednas_tf.data.slices import masked_batches
 
-# Slices that the strength is sought on, and those that the volume's window is read from.
+# Slices that the strength is sought on, and those that the window's upper end is read from.
 _NUM_SOUGHT, _NUM_WINDOW = 8, 32
 _WINDOW_PERCENTILE = 99.5
 _NUM_HALVINGS, _NUM_CORRECTIONS, _TOLERANCE = 10, 2, 0.05
@@ -80,9 +81,9 @@ class CorruptedVolume:
             float32 like `mr`. What pads the volume to the network's grid is the lowest value of
             the corrupted volume, as it is of a clean one.
         """
-        found = self.corruption(perturbation)
         if perturbation.size == 0:
             return mr
+        found = self.corruption(perturbation)
         values = self.transformed(perturbation.kind, found.strength, first_slice, mr)
         again = (found.rescaling.factor * values + found.rescaling.shift).astype(np.float32)
         height, width = mr.shape[1:3]
@@ -160,13 +161,18 @@ def _single(batch: _Batch, wanted: set[int]) -> Iterator[_Batch]:
 def _window(subject: PreparedSubject) -> tuple[float, float]:
     """Returns the background and the 99.5th percentile of a subject's z-scored MR.
 
-    The background of a magnitude image is its lowest value: where nothing is, it is zero.
+    The background of a magnitude image is its lowest value: where nothing is, it is zero. It is
+    sought in every slice, so that no voxel of the clean MR lies below zero; the percentile, which
+    single voxels do not move, in slices spread evenly through the volume.
     """
     wanted = set(evenly_spread(subject.num_slices, _NUM_WINDOW).tolist())
-    stored = enumerate(masked_batches(subject, 1).as_numpy_iterator())
-    values = np.concatenate([_own_plane(subject, mr) for at, (mr, _, _) in stored if at in wanted])
-    low, high = float(values.min()), float(np.percentile(values, _WINDOW_PERCENTILE))
-    return low, max(high, low + 1e-3)
+    low, values = math.inf, []
+    for place, (mr, _, _) in enumerate(masked_batches(subject, 1).as_numpy_iterator()):
+        own = _own_plane(subject, mr)
+        low = min(low, float(own.min()))
+        if place in wanted:
+            values.append(own)
+    return low, max(float(np.percentile(values, _WINDOW_PERCENTILE)), low + 1e-3)
 
 
 def _own_plane(subject: PreparedSubject, slices: np.ndarray) -> np.ndarray:

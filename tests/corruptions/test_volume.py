@@ -1,10 +1,12 @@
 """Corrupted volumes: as far from the clean one as was asked for, and z-scored again."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from robmednas_tf.attacks.kinds import CORRUPTIONS
 from robmednas_tf.attacks.notation import CORRUPTION_CURVES, Perturbation
+from robmednas_tf.corruptions import volume as volumes
 from robmednas_tf.corruptions.volume import CorruptedVolume
 from robmednas_tf.data.cohort import open_folder, open_phantom
 from robmednas_tf.data.prepared import SliceCache
@@ -55,6 +57,43 @@ def test_size_zero_is_the_identity(head):
     for kind in CORRUPTIONS:
         found = CorruptedVolume(head, 0).corrupted(Perturbation(kind, 0.0), 0, mr)
         np.testing.assert_array_equal(found, mr)
+
+
+def test_size_zero_seeks_no_strength(head, monkeypatch):
+    monkeypatch.setattr(volumes, "_sought", None)
+    mr, _ = whole(head)
+    assert CorruptedVolume(head, 0).corrupted(Perturbation("rician", 0.0), 0, mr) is mr
+
+
+def test_the_darkest_voxel_of_any_slice_is_the_background(tmp_path, write_subject):
+    folder = write_subject(tmp_path / "1BA001", (20, 24, 40))
+    stored = nib.load(folder / "mr.nii.gz")
+    values = np.asarray(stored.dataobj).astype(np.int16)
+    # In each of these slices one voxel is darker than in the one before.
+    for number, place in enumerate((2, 7, 12, 17, 22)):
+        values[0, 0, place] = -100 * (number + 1)
+    nib.save(nib.Nifti1Image(values, stored.affine), folder / "mr.nii.gz")
+    subject = SliceCache(tmp_path / "cache", 24).prepare(open_folder(tmp_path)["1BA001"])
+    mr, _ = whole(subject)
+    same = CorruptedVolume(subject, 0).transformed("bias_field", 0.0, 0, mr)
+    # 20 of 24 rows or columns are the volume's.
+    own = mr[:, 2:-2] if same.shape[1] == 20 else mr[:, :, 2:-2]
+    np.testing.assert_allclose(same, own, atol=1e-5)
+
+
+def test_a_kind_is_traced_once_for_batches_of_every_size(head):
+    mr, _ = whole(head)
+    volumes._graph.cache_clear()
+    volume = CorruptedVolume(head, 0)
+    for first, count, size in ((0, 1, 0.04), (1, 3, 0.08), (4, 6, 0.12)):
+        volume.corrupted(Perturbation("spike", size), first, mr[first : first + count])
+    assert volumes._graph("spike", *mr.shape[1:3]).experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(("text", "near"), [("ricain:0.1", "rician"), ("gibs:0.1", "gibbs")])
+def test_a_wrong_kind_suggests_the_nearest(text, near):
+    with pytest.raises(ValueError, match=f"Did you mean '{near}'"):
+        Perturbation.parse(text)
 
 
 def test_more_than_a_corruption_can_do_is_the_strongest(head):

@@ -159,7 +159,7 @@ def pose(plane, degrees, down, right):
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([[cosine, sine], [-sine, cosine]])
     middle = (np.array(plane.shape) - 1) / 2
-    offset = middle - turn @ (middle + [down, right])
+    offset = middle - turn @ (middle + np.array([down, right]))
     return ndimage.affine_transform(plane, turn, offset, order=1, mode="nearest")
 
 

@@ -38,6 +38,19 @@ def test_a_volume_is_changed_by_as_much_as_is_asked_for(head, kind):
     assert np.all(np.diff(strengths) > 0)
 
 
+def test_a_strength_sought_on_too_few_slices_is_corrected(head, monkeypatch):
+    monkeypatch.setattr(volumes, "_NUM_SOUGHT", 1)
+    level, changes = Perturbation("motion", 0.12), []
+    for corrections in (0, 2):
+        monkeypatch.setattr(volumes, "_NUM_CORRECTIONS", corrections)
+        volumes._sought.cache_clear()
+        changes.append(CorruptedVolume(head, 0).corruption(level).rescaling.rms)
+    volumes._sought.cache_clear()
+    tolerance = volumes._TOLERANCE
+    assert abs(changes[0] / 0.12 - 1) > 2 * tolerance
+    assert changes[1] == pytest.approx(0.12, rel=tolerance)
+
+
 def test_batches_are_parts_of_the_volume(head):
     mr, _ = whole(head)
     for kind in CORRUPTIONS:
@@ -81,6 +94,22 @@ def test_the_darkest_voxel_of_any_slice_is_the_background(tmp_path, write_subjec
     np.testing.assert_allclose(same, own, atol=1e-5)
 
 
+def test_noise_is_measured_in_the_mrs_deviations(head):
+    mr, _ = whole(head)
+    added = (CorruptedVolume(head, 0).transformed("rician", 0.05, 0, mr) - mr)[mr > 1]
+    # Where the signal is strong, a Rician distribution is a normal one.
+    assert added.std() == pytest.approx(0.05, rel=4 / np.sqrt(2 * added.size))
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_the_windows_upper_end_changes_nothing(head, kind):
+    mr, _ = whole(head)
+    volume, wider = CorruptedVolume(head, 0), CorruptedVolume(head, 0)
+    wider._high = 2 * wider._high
+    found = volume.transformed(kind, 0.2, 0, mr)
+    np.testing.assert_allclose(wider.transformed(kind, 0.2, 0, mr), found, atol=1e-4)
+
+
 def test_a_kind_is_traced_once_for_batches_of_every_size(head):
     mr, _ = whole(head)
     volumes._graph.cache_clear()
@@ -122,6 +151,10 @@ def test_padding_and_what_is_z_scored_are_the_volumes_own(tmp_path, write_subjec
         inside, was = found[body], mr[body]
         assert (inside.mean(), inside.std()) == pytest.approx((was.mean(), was.std()), abs=1e-4)
         assert abs(found.std() - mr.std()) > 1e-4
+        # How much is said of what the volume has, padding left out.
+        changed = ((found - mr) ** 2).sum() - ((found - mr)[is_padded] ** 2).sum()
+        told = CorruptedVolume(subject, 0).corruption(Perturbation(kind, 0.1)).rescaling.rms
+        assert told == pytest.approx(np.sqrt(changed / (~is_padded).sum()), rel=1e-3)
 
 
 def test_real_patients(sts, tmp_path):

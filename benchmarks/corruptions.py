@@ -4,7 +4,8 @@
 
 On the phantom, or on the cohort in FOLDER, prints for each corruption and severity the range over
 subjects of the root mean squared change, which is to be within 15 % of what is asked for, and of
-the strength that it takes. --figure draws a slice of the phantom under each.
+the strength that it takes; and what one strength for all subjects would do instead. --figure draws
+a slice of the phantom, clean and under each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from robmednas_tf.attacks.kinds import KINDS
 from robmednas_tf.attacks.notation import CORRUPTION_CURVES
@@ -29,6 +31,15 @@ from robmednas_tf.report.style import new_figure
 
 NUM_PHANTOMS, TOLERANCE = 6, 0.15
 _SHOWN = (0, 2, 4)
+# Strengths between weak and strong, the same for every subject.
+_ONE_STRENGTH = {
+    "rician": 0.13,
+    "bias_field": 0.31,
+    "motion": 2.0,
+    "ghosting": 0.6,
+    "spike": 0.23,
+    "gibbs": 0.58,
+}
 
 
 def subjects(data: str | None, cache: Path, size: int) -> list[PreparedSubject]:
@@ -58,26 +69,46 @@ def table(found: Sequence[PreparedSubject]) -> list[str]:
     return lines
 
 
+def at_one_strength(found: Sequence[PreparedSubject]) -> list[str]:
+    """Returns a Markdown table: what the same strength does to different subjects."""
+    lines = ["| corruption | strength | RMS change | largest / smallest |", "|---" * 4 + "|"]
+    volumes = [CorruptedVolume(each, 0) for each in found]
+    for kind, strength in _ONE_STRENGTH.items():
+        changes = [each.rescaling(kind, strength, each.batches()).rms for each in volumes]
+        least, most = min(changes), max(changes)
+        lines.append(
+            f"| {KINDS[kind].label} | {strength:g} | {least:.3f} to {most:.3f} "
+            f"| {most / least:.1f} |"
+        )
+    return lines
+
+
 def draw(subject: PreparedSubject, path: Path) -> None:
     """Draws a slice of a subject clean and under each corruption, weak, middling and strong."""
     mr = next(masked_batches(subject, 1000).as_numpy_iterator())[0]
     place, volume = subject.num_slices // 2, CorruptedVolume(subject, 0)
     clean = mr[place, ..., 0]
-    low, high = np.percentile(clean, [1, 99.5])
-    figure = new_figure(2.0 * len(CORRUPTION_CURVES), 2.2 * len(_SHOWN))
-    grid = figure.subplots(len(_SHOWN), len(CORRUPTION_CURVES))
-    for column, (kind, levels) in enumerate(CORRUPTION_CURVES.items()):
-        for row, number in enumerate(_SHOWN):
-            level, axes = levels[number], grid[row, column]
+    figure = new_figure(2.0 * (1 + len(CORRUPTION_CURVES)), 2.2 * len(_SHOWN))
+    grid = figure.subplots(len(_SHOWN), 1 + len(CORRUPTION_CURVES))
+    for row, number in enumerate(_SHOWN):
+        _show(grid[row, 0], clean, clean, "Clean")
+        for column, (kind, levels) in enumerate(CORRUPTION_CURVES.items(), 1):
+            level = levels[number]
             image = volume.corrupted(level, place, mr[place : place + 1])[0, ..., 0]
-            axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-            axes.set_title(f"{KINDS[kind].label} {level.size:g}", fontsize=9)
-            axes.set_axis_off()
+            _show(grid[row, column], image, clean, f"{KINDS[kind].label} {level.size:g}")
     figure.savefig(path, dpi=110)
 
 
+def _show(axes: Axes, image: np.ndarray, clean: np.ndarray, title: str) -> None:
+    # All in the clean slice's window: what brightens or darkens a slice is to be seen.
+    low, high = np.percentile(clean, [1, 99.5])
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+
+
 def main() -> None:
-    """Prints the table; draws the figure where it is asked for."""
+    """Prints the tables; draws the figure where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data")
     parser.add_argument("--figure", type=Path)
@@ -86,7 +117,8 @@ def main() -> None:
         if given.figure:
             draw(subjects(None, Path(cache), 128)[0], given.figure)
             return
-        print("\n".join(table(subjects(given.data, Path(cache), 64))))
+        found = subjects(given.data, Path(cache), 64)
+        print("\n".join([*table(found), "", *at_one_strength(found)]))
 
 
 if __name__ == "__main__":

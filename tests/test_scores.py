@@ -147,6 +147,37 @@ def test_a_score_is_the_mean_over_all_that_it_names(tmp_path):
     assert not values(cohort="sts")
 
 
+@pytest.mark.parametrize(("slope", "agreement"), [(None, None), (0.1, 1.0), (-0.1, -1.0)])
+def test_a_cohorts_scores_are_compared_with_its_own_trainings_ends(slope, agreement):
+    import scores_analysis as analysis
+    import scores_kinds as kinds
+    import scores_table as tables
+
+    rows = []
+    for cohort, number, seed in itertools.product(("phantom", "sts"), range(8), range(2)):
+        job = tables.Job(cohort, "default", number, seed)
+        score = number / 10 + seed / 100
+        rows.append(made_up(tables, job, 12, 0.96, _1=score, _2=score))
+        # The phantom's networks end in the order of their scores; patients' as the case says.
+        rising = 0.1 if cohort == "phantom" else slope
+        if rising is not None:
+            ends = {f"_{place}": rising * number for place in kinds.ALL_PLACES}
+            rows.append(made_up(tables, job, tables.END, 0.96, "apart", **ends))
+    rows = [{name: str(value) for name, value in row.items()} for row in rows]
+
+    def with_end(cohort):
+        scores = {"score": kinds.Score(places=(1, 2), cohort=cohort)}
+        ((name, size, *_, last),) = analysis.icc_table(rows, scores)
+        assert (name, size) == ("score", "8 x 2")
+        return last
+
+    assert with_end("phantom").startswith("1.00 ")
+    if agreement is None:
+        assert with_end("sts") == "not trained to the end"
+    else:
+        assert with_end("sts").startswith(f"{agreement:.2f} ")
+
+
 def test_the_table_that_is_shipped_is_whole():
     import scores_table as tables
 

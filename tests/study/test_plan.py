@@ -6,9 +6,8 @@ from collections import Counter
 import pytest
 
 from robmednas_tf.search.seeding import repeat_seed
-from robmednas_tf.study.arms import ARMS, BASELINE, RANDOM, ROBMEDNAS_R, ROBMEDNAS_T, StudyConfig
+from robmednas_tf.study.arms import ARMS, StudyConfig
 from robmednas_tf.study.plan import STUDY, StepFlags, make_plan
-from robmednas_tf.study.steps import Plan, Step
 
 FLAGS = StepFlags(("--s",), ("--t",), ("--adversarial", "--p"), ("--e",), "baseline", 5, ("--d",))
 PAPER = StudyConfig(repeats=15, baseline_repeats=1, seeds=11, folds=8)
@@ -151,52 +150,6 @@ def test_weights_are_read_by_who_needs_them_alone(plan):
     ]
 
 
-def test_steps_are_found_by_the_beginning_of_their_names(plan):
-    assert len(plan.matching(["search"], "only")) == 30
-    assert plan.matching(["train/random/", "compare"], "only") == {
-        *(f"train/random/{number:02d}" for number in range(1, 16)),
-        "compare",
-    }
-    for text in ("sea", "train/random/1", ""):
-        with pytest.raises(ValueError, match="--only must name steps"):
-            plan.matching([text], "only")
-
-
-def test_what_a_step_follows_directly_or_not(plan):
-    wanted = plan.with_what_they_follow(["evaluate/robmednas_r/02"])
-    assert wanted == {f"{kind}/robmednas_r/02" for kind in ("search", "train", "evaluate")}
-    followers = {step.name for step in plan.followers_of("pick/robmednas_t")}
-    assert {"compare", "collect", "evaluate/folds/robmednas_t/08"} <= followers
-    assert not any(BASELINE in name for name in followers)
-    assert f"train/{ROBMEDNAS_T}/01" not in followers
-
-
-def test_a_plan_in_an_order_that_cannot_be_done_is_refused():
-    first, second = Step("a", "train"), Step("b", "train", after=("a",))
-    assert Plan((first, second)).names == ("a", "b")
-    for steps in ((second, first), (first, first)):
-        with pytest.raises(ValueError, match="must stand once, and after those it follows"):
-            Plan(steps)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"repeats": 0}, "--repeats must be at least 1. Received: 0."),
-        ({"baseline_repeats": -1}, "--baseline_repeats must be at least 0"),
-        ({"seeds": -1}, "--seeds must be at least 0"),
-        ({"folds": 1}, "--folds must be at least 2, or 0 for none. Received: 1."),
-        ({"folds": -2}, "--folds must be at least 2"),
-        ({"seed": -1}, "--seed must be at least 0"),
-        ({"select_on": "train"}, "--select_on must be one of validation, test"),
-    ],
-)
-def test_numbers_that_make_no_study_are_refused(values, words):
-    with pytest.raises(ValueError) as error:
-        StudyConfig(**values)
-    assert words in str(error.value)
-
-
 def test_arms_of_different_numbers_of_repeats():
     config = StudyConfig(repeats=3, baseline_repeats=2, seeds=0, folds=0)
     plan = make_plan(config, FLAGS)
@@ -205,13 +158,3 @@ def test_arms_of_different_numbers_of_repeats():
     }
     assert list(numbers.values()) == [2, 2, 3, 3, 3]
     assert {arm: config.repeats_of(arm) for arm in ARMS} == numbers
-
-
-def test_neighbouring_seeds_share_no_stream():
-    seen = Counter(
-        StudyConfig(repeats=15, seed=seed).own_seed(arm, number)
-        for seed in range(6)
-        for arm in (RANDOM, ROBMEDNAS_R, ROBMEDNAS_T)
-        for number in range(1, 16)
-    )
-    assert max(seen.values()) == 1

@@ -10,7 +10,7 @@ is not run again. The landscapes:
 
 - `fitted`: a model of the trials in `benchmarks/tables`, the kind that foretells them best, with
   the luck that trials have there.
-- `smooth`: the same of a kind whose values do not end where the trials' do.
+- `smooth`: the same of the next best kind whose values do not end where the trials' do.
 - `interacting`: an invention over the paper's whole space.
 - `quiet`: `fitted` without luck.
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import keras_tuner
@@ -64,13 +64,22 @@ def open_landscapes(names: Sequence[str], tables: Path, name: str) -> dict[str, 
     if {*names} - {*opened}:
         table = read_table(tables, architecture, name)
         fits = landscapes.cross_validations(table)
-        best, *_ = fits
-        smooth = next(kind for kind in fits if kind in landscapes.SMOOTH)
+        best, smooth = kinds_of(fits)
         opened["fitted"] = landscapes.fitted(table, best)
         opened["smooth"] = landscapes.fitted(table, smooth)
         opened["quiet"] = landscapes.without_luck(opened["fitted"])
         print(describe_fits(table, opened, fits), flush=True)
     return {each: opened[each] for each in names}
+
+
+def kinds_of(fits: Iterable[str]) -> tuple[str, str]:
+    """Returns the kinds of model of `fitted` and of `smooth`, which differ.
+
+    Args:
+        fits: Kinds of model, the best first.
+    """
+    best, *others = fits
+    return best, next(kind for kind in others if kind in landscapes.SMOOTH)
 
 
 def describe_fits(table: Table, opened: Mapping[str, Landscape], fits: Mapping[str, Fit]) -> str:
@@ -173,7 +182,9 @@ def flags() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", type=int, default=50, help="Searches of each, from seed 0 on.")
     parser.add_argument("--tables", type=Path, default=TABLES, help="Folder of the trials' table.")
-    parser.add_argument("--table", default="scores.csv", help="Its file.")
+    parser.add_argument(
+        "--table", default="accelerated.csv", help="Its file; the one of the most architectures."
+    )
     parser.add_argument(
         "--results", type=Path, default=Path("runs/strategies.jsonl"), help="File of the searches."
     )

@@ -80,6 +80,14 @@ def test_table_of_trials_tells_architectures_from_luck(benchmarks, tmp_path):
         tables.read_table(tmp_path / "nowhere", strategies.architecture)
 
 
+def test_fitted_landscapes_are_of_two_kinds_of_model(benchmarks):
+    import strategies
+
+    trees, ridge, process = "extra trees", "ridge regression", "Gaussian process"
+    assert strategies.kinds_of({process: 0.5, trees: 0.4, ridge: 0.3}) == (process, ridge)
+    assert strategies.kinds_of({trees: 0.5, process: 0.4, ridge: 0.3}) == (trees, process)
+
+
 def test_interactions_outweigh_what_choices_do_alone(benchmarks):
     import strategies_landscapes as landscapes
 

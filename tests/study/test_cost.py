@@ -1,4 +1,4 @@
-"""What a study will take: counted by hand for one step of each kind, and how it learns."""
+"""What a study will take: counted by hand for one step of each kind."""
 
 import dataclasses
 import math
@@ -8,29 +8,9 @@ import pytest
 from robmednas_tf.models.architecture import Architecture, Block
 from robmednas_tf.models.cost import estimate_cost
 from robmednas_tf.models.space import SearchSpace
-from robmednas_tf.study.arms import StudyConfig
-from robmednas_tf.study.cost import Rate, Sizes, StudyCosts, spread_over
-from robmednas_tf.study.outlook import disk_bytes, seconds_left
-from robmednas_tf.study.plan import StepFlags, make_plan
+from robmednas_tf.study.cost import StudyCosts, spread_over
 
-BASELINE = Architecture((Block("1111", 16),), (Block("1111", 16),))
-SPACE = SearchSpace(2, ("1000", "0110"), (8, 16), ())
-# 12 slices make two batches: 5, 1 and 3 subjects of four slices make 4, 1 and 2.
-SIZES = Sizes(
-    *(9, 4, 5, 1, 3, 2, 1, 1),
-    *(16, 6, 10, 4, 3, 7, 2, 20),
-)
-RATE = Rate("here", "CPU", build_s=0.5, batch_s=0.01, gflop_s=2.0)
-
-
-@pytest.fixture(scope="module")
-def costs():
-    return StudyCosts(SIZES, BASELINE, SPACE)
-
-
-@pytest.fixture(scope="module")
-def plan():
-    return make_plan(StudyConfig(repeats=2, seeds=3, folds=2), StepFlags())
+from .studies import BASELINE, RATE, SIZES, SPACE
 
 
 def test_work_of_each_kind_is_as_counted_by_hand(plan, costs):
@@ -76,32 +56,6 @@ def test_time_is_building_and_steps_by_their_operations(plan, costs):
     expected = 0.5 * 2 + work.batches * (0.01 + 2.0 * work.gflop)
     assert RATE.seconds(work) == pytest.approx(expected)
     assert costs.seconds(plan["train/baseline/01"], RATE) == pytest.approx(3 + expected)
-
-
-def test_steps_that_were_done_correct_those_of_their_kind(plan, costs):
-    before = seconds_left(plan, costs, RATE, {})
-    assert set(before) == set(plan.names)
-    spent = {"train/baseline/01": 3 * before["train/baseline/01"], "draw/random/01": 0.0}
-    after = seconds_left(plan, costs, RATE, spent)
-    assert set(after) == set(plan.names) - set(spent)
-    for name, seconds in after.items():
-        factor = 3 if name.startswith("train") else 1
-        assert seconds == pytest.approx(factor * before[name])
-
-
-def test_weights_that_are_read_no_more_do_not_count(plan, costs):
-    end, most = disk_bytes(plan, costs)
-    left = math.fsum(map(costs.left_bytes, plan.steps))
-    picks = math.fsum(costs.weights_bytes(step) for step in plan.steps if step.command == "pick")
-    assert picks > 0
-    assert end == pytest.approx(left + picks)
-    everything = left + math.fsum(map(costs.weights_bytes, plan.steps))
-    assert end <= most < everything
-    assert costs.weights_bytes(plan["train/baseline/01"]) == 4 * (
-        estimate_cost(BASELINE, (16, 16, 1)).parameters
-    )
-    # Nine subjects of four slices: MR and CT as float32, a byte of mask.
-    assert costs.prepared_bytes() == 9 * 9 * 4 * 16 * 16
 
 
 def test_more_work_takes_longer(plan):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,6 @@ import scipy.stats
 
 from robmednas_tf.search.bootstrap import Estimate, mean_estimate
 
-# The strategy that is compared, and with which others.
-OURS, OTHERS = "bayesian", ("random", "optuna", "kerastuner")
 CHECKPOINTS = (25, 50, 100, 200)
 _COLOURS = {
     "bayesian": "#0b5fa5",
@@ -68,13 +66,13 @@ class Search:
 
 @dataclass(frozen=True)
 class Comparison:
-    """This project's strategy against another, paired by seed.
+    """A strategy against another, paired by seed.
 
     Attributes:
-        difference: Mean of ours minus theirs.
+        difference: Mean of the first less the second.
         p_value: Of Wilcoxon's signed-rank test, two-sided.
         num_pairs: Seeds that both have.
-        num_better: Seeds in which ours is better.
+        num_better: Seeds in which the first is better.
     """
 
     difference: Estimate
@@ -93,21 +91,44 @@ def best_score(search: Search) -> float:
     return max(search.scores)
 
 
+def half_way_winner(search: Search) -> float:
+    """Returns the value without luck of the trial that led after half of the trials."""
+    return float(search.winners[len(search.scores) // 2 - 1])
+
+
+# First, second, what of them is compared: whether proposals are worth more than chance, and as much
+# as Optuna's, and what Optuna's are worth, which says how large a difference is.
+_WINNER, _SEEN = ("winner", final_winner), ("best score seen", best_score)
+COMPARISONS = (
+    ("bayesian", "random", (_WINNER, _SEEN)),
+    ("bayesian", "optuna", (_WINNER, _SEEN)),
+    ("bayesian", "kerastuner", (_WINNER, _SEEN)),
+    ("optuna", "random", (_WINNER,)),
+)
+
+
 def compare(
-    ours: Sequence[Search],
-    theirs: Sequence[Search],
+    firsts: Sequence[Search],
+    seconds: Sequence[Search],
     measure: Callable[[Search], float] = final_winner,
+    of_second: Callable[[Search], float] | None = None,
 ) -> Comparison:
     """Compares searches of the same seeds on one landscape.
+
+    Args:
+        firsts: Of one strategy.
+        seconds: Of another.
+        measure: What is compared.
+        of_second: The same of the second strategy; `measure` where it is None.
 
     Raises:
         ValueError: If no seed is in both.
     """
-    found = {each.seed: measure(each) for each in theirs}
-    pairs = [(measure(each), found[each.seed]) for each in ours if each.seed in found]
+    found = {each.seed: (of_second or measure)(each) for each in seconds}
+    pairs = [(measure(each), found[each.seed]) for each in firsts if each.seed in found]
     if not pairs:
         raise ValueError("Searches can only be compared where both have a seed in common.")
-    differences = np.array([mine - other for mine, other in pairs])
+    differences = np.array([one - other for one, other in pairs])
     p_value = scipy.stats.wilcoxon(differences).pvalue if differences.any() else 1.0
     return Comparison(
         mean_estimate(differences), float(p_value), len(pairs), int((differences > 0).sum())
@@ -171,19 +192,29 @@ def _tables(name: str, searches: Sequence[Search]) -> list[str]:
         cells.append(_quartiles([best_score(each) for each in found]))
         repeats = sum(each.duplicates for each in found) / len(found)
         rows.append(f"| {strategy} | {len(found)} | {' | '.join(cells)} | {repeats:.1f} |")
-    every = dict(by_strategy)
+    return [*rows, "", *_comparisons(dict(by_strategy)), ""]
+
+
+def _comparisons(every: Mapping[str, Sequence[Search]]) -> list[str]:
     columns = "mean difference [95 %] | better in | Wilcoxon p"
-    rows += ["", f"| {OURS} less | of | {columns} |", "|---|---|---|---|---|"]
-    for other in OTHERS:
-        for heading, measure in (("winner", final_winner), ("best score seen", best_score)):
-            if OURS in every and other in every:
-                found = compare(every[OURS], every[other], measure)
-                each = found.difference
-                rows.append(
-                    f"| {other} | {heading} | {each.value:+.4f} [{each.low:+.4f}, {each.high:+.4f}]"
-                    f" | {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
-                )
-    return [*rows, ""]
+    rows = [f"| difference | of | {columns} |", "|---|---|---|---|---|"]
+    for first, second, measures in COMPARISONS:
+        if first in every and second in every:
+            for heading, measure in measures:
+                found = compare(every[first], every[second], measure)
+                rows.append(_row(f"{first} less {second}", heading, found))
+    if "bayesian" in every and "random" in every:
+        found = compare(every["bayesian"], every["random"], half_way_winner, final_winner)
+        rows.append(_row("bayesian half-way less random", "winner", found))
+    return rows
+
+
+def _row(name: str, heading: str, found: Comparison) -> str:
+    each = found.difference
+    return (
+        f"| {name} | {heading} | {each.value:+.4f} [{each.low:+.4f}, {each.high:+.4f}]"
+        f" | {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
+    )
 
 
 def _quartiles(values: Sequence[float]) -> str:

@@ -32,6 +32,9 @@ def test_a_winner_is_judged_by_its_value_and_not_by_its_luck(benchmarks):
     assert summary.compare([luckier], [one], summary.best_score).difference.value == pytest.approx(
         0.5
     )
+    # After two of its five trials the one leads with 0.3, after all of them with 0.2.
+    halved = summary.compare([one], [one], summary.half_way_winner, summary.final_winner)
+    assert halved.difference.value == pytest.approx(0.3 - 0.2)
     with pytest.raises(ValueError, match="in common"):
         summary.compare([one], others[1:])
 

@@ -40,7 +40,7 @@ from robmednas_tf.search.sampling import Values, key_of
 
 TABLES = Path(__file__).resolve().parent / "tables"
 NUM_TRIALS = 200
-# KerasTuner's takes minutes a search on the fitted landscapes, and half an hour on `interacting`.
+# KerasTuner's takes two minutes a search on the fitted landscapes, and many more on `interacting`.
 NUM_SEEDS = {"kerastuner": 10}
 # After each length of history, whose suggestions are timed. KerasTuner's fits a Gaussian process
 # with restarts, the cost of which grows with the cube of the history: not asked after 2000.

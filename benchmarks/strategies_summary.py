@@ -211,9 +211,11 @@ def _comparisons(every: Mapping[str, Sequence[Search]]) -> list[str]:
 
 def _row(name: str, heading: str, found: Comparison) -> str:
     each = found.difference
+    # One pair has no interval.
+    span = f" [{each.low:+.4f}, {each.high:+.4f}]" if found.num_pairs > 1 else ""
     return (
-        f"| {name} | {heading} | {each.value:+.4f} [{each.low:+.4f}, {each.high:+.4f}]"
-        f" | {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
+        f"| {name} | {heading} | {each.value:+.4f}{span} "
+        f"| {found.num_better} of {found.num_pairs} | {found.p_value:.2g} |"
     )
 
 

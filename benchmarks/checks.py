@@ -60,7 +60,7 @@ def findings(runs: Sequence[Path], data: str | None, epsilon: float) -> list[Fin
     from robmednas_tf.checks.sample import places_to_check, read_sample
     from robmednas_tf.evaluation.models import load_model
 
-    batches = read_sample(places_to_check(_test_subjects(runs[0]), NUM_SLICES), BATCH_SIZE, 0)
+    batches = read_sample(places_to_check(test_subjects(runs[0]), NUM_SLICES), BATCH_SIZE, 0)
     models = [load_model(run / "model" / "model.keras") for run in runs]
     victims = [Victim.traced(model) for model in models]
     found = []
@@ -74,7 +74,7 @@ def findings(runs: Sequence[Path], data: str | None, epsilon: float) -> list[Fin
     return found
 
 
-def _test_subjects(run: Path) -> list:
+def test_subjects(run: Path) -> list:
     """Returns the prepared test subjects of a run, as its own record names them."""
     from robmednas_tf.cli import data_flags, train_flags
     from robmednas_tf.cli.subjects import open_cohort, prepare_subjects, subjects_of

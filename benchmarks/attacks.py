@@ -2,10 +2,10 @@
 
     python benchmarks/attacks.py [--repeats=5]
 
-For a few networks: PGD with 20 steps against one pass forward and back, APGD with 40 steps likewise,
-and a query of Square against one prediction. Ratios are taken within a repeat, one after the other,
-and the table gives their median and range. Targets: PGD-20 at most 21 passes, a query at most 1.1
-predictions.
+For a few networks: PGD with 20 steps against one pass forward and back, APGD with 40 steps
+likewise, and a query of Square against one prediction. Ratios are taken within a repeat, one after
+the other, and the table gives their median and range. Targets: PGD-20 at most 21 passes, a query at
+most 1.1 predictions.
 """
 
 from __future__ import annotations

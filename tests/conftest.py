@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nibabel as nib
@@ -36,6 +38,22 @@ def sts() -> Path:
     if not folder.is_dir():
         pytest.skip("The real patients are absent: set ROBMEDNAS_STS to their folder.")
     return folder
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], ModuleType]:
+    """Imports a library that ours is compared with; where it is absent, the test is skipped.
+
+    With ROBMEDNAS_REFERENCES set, as the project's own checks set it, it fails instead.
+    """
+
+    def library(module: str) -> ModuleType:
+        if os.environ.get("ROBMEDNAS_REFERENCES"):
+            return importlib.import_module(module)
+        reason = f"{module.partition('.')[0]} is absent: see CONTRIBUTING.md."
+        return pytest.importorskip(module, reason=reason, exc_type=ImportError)
+
+    return library
 
 
 def _head(shape: tuple[int, int, int], seed: int) -> dict[str, np.ndarray]:

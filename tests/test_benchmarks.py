@@ -64,8 +64,8 @@ def test_processor_times_are_those_of_a_process_and_all_below_it(benchmarks):
             os.killpg(shell.pid, signal.SIGKILL)
 
 
-def test_both_sides_of_a_trial_are_scored_alike(benchmarks):
-    pytest.importorskip("cleverhans")
+def test_both_sides_of_a_trial_are_scored_alike(benchmarks, reference):
+    reference("cleverhans")
     import stock
     import trial
 

@@ -38,11 +38,10 @@ def squared_error(ct):
 
 @pytest.mark.parametrize("target", [None, "no_bone"])
 @pytest.mark.parametrize(("norm", "name"), [(np.inf, "inf"), (2, "2")])
-def test_cleverhans(model, slices, norm, name, target):
-    module = "cleverhans.tf2.attacks.projected_gradient_descent"
-    reference = pytest.importorskip(module, reason="CleverHans is absent: see CONTRIBUTING.md.")
+def test_cleverhans(reference, model, slices, norm, name, target):
+    cleverhans = reference("cleverhans.tf2.attacks.projected_gradient_descent")
     scale = 1 if norm == np.inf else 10
-    theirs = reference.projected_gradient_descent(
+    theirs = cleverhans.projected_gradient_descent(
         lambda mr: model(mr, training=False),
         slices.mr,
         scale * EPSILON,
@@ -65,8 +64,8 @@ def test_cleverhans(model, slices, norm, name, target):
 
 
 @pytest.mark.parametrize("norm", ["inf", "2"])
-def test_foolbox(model, slices, norm):
-    foolbox = pytest.importorskip("foolbox", reason="Foolbox is absent: see CONTRIBUTING.md.")
+def test_foolbox(reference, model, slices, norm):
+    foolbox = reference("foolbox")
     kind = foolbox.attacks.LinfPGD if norm == "inf" else foolbox.attacks.L2PGD
 
     class Regression(kind):
@@ -93,9 +92,8 @@ def test_foolbox(model, slices, norm):
 
 
 @pytest.mark.parametrize("text", [f"fgsm:{EPSILON}", PGD])
-def test_art(model, slices, text):
-    pytest.importorskip("art", reason="ART is absent: see CONTRIBUTING.md.")
-    from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentNumpy
+def test_art(reference, model, slices, text):
+    evasion = reference("art.attacks.evasion")
     from art.estimators.regression import RegressorMixin
     from art.estimators.tensorflow import TensorFlowV2Estimator
 
@@ -119,9 +117,9 @@ def test_art(model, slices, text):
 
     estimator = Regressor(model=model, clip_values=None, channels_first=False)
     if text.startswith("fgsm"):
-        attack = FastGradientMethod(estimator, eps=EPSILON, batch_size=4)
+        attack = evasion.FastGradientMethod(estimator, eps=EPSILON, batch_size=4)
     else:
-        attack = ProjectedGradientDescentNumpy(
+        attack = evasion.ProjectedGradientDescentNumpy(
             estimator, eps=EPSILON, eps_step=STEP_SIZE, max_iter=STEPS, batch_size=4, verbose=False
         )
     theirs = attack.generate(slices.mr.numpy(), slices.ct.numpy())

@@ -103,8 +103,7 @@ class SearchRun:
                 self._finish()
         except InfeasibleTrialError as error:
             self.fault = f"{error}. What is done stays."
-        except keras_tuner.errors.FatalRuntimeError as error:
-            # Of the workers that were to train the winner.
+        except keras_tuner.errors.FatalRuntimeError as error:  # Of those who train the winner.
             self.fault = str(error)
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from robmednas_tf.adversarial import AdversarialConfig
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.cli import study_flags
 from robmednas_tf.cli.command import flag_file
 from robmednas_tf.cli.study_flags import BASELINE_FILE, FLAGS, OF_ONE_CALL
@@ -57,7 +59,10 @@ def study_sizes(settings: StudySettings, whole: Split, sub: Split) -> Sizes:
         whole: The cohort's split.
         sub: The searches' sub-dataset.
     """
-    data = settings.data
+    data, attacks = settings.data, map(Perturbation.parse, settings.attacks)
+    share = AdversarialConfig().replacement_probability
+    if FLAGS.replacement_probability is not None:
+        share = FLAGS.replacement_probability
     return Sizes(
         subjects=len(whole.names),
         # Of volumes whose slices are all taken, as many as the paper's have.
@@ -76,4 +81,8 @@ def study_sizes(settings: StudySettings, whole: Split, sub: Split) -> Sizes:
         epochs=FLAGS.epochs,
         conditions=len(settings.attacks),
         levels=settings.num_levels,
+        trial_gradients=Perturbation.parse(FLAGS.attack).num_gradients,
+        adversarial_gradients=share * Perturbation.parse(FLAGS.train_attack).num_gradients,
+        # Attacks share the gradient at the clean MR.
+        evaluation_gradients=1 + sum(max(0.0, each.num_gradients - 1) for each in attacks),
     )

@@ -19,7 +19,7 @@ from robmednas_tf.study.steps import Step
 
 # Of a training step, which goes forward once and back at twice that price.
 _FORWARD, _GRADIENT = 1 / 3, 1.0
-_ATTACKED = 2 * _FORWARD + _GRADIENT
+_BOTH_PREDICTED = 2 * _FORWARD
 _NUM_DRAWS = 400
 _WEIGHT_BYTES = 4.0
 # Left by a step of a kind, its weights aside: measured; a search's grows with its trials.
@@ -50,6 +50,9 @@ class Sizes:
         epochs: Epochs of a training, at most.
         conditions: Perturbations of an evaluation.
         levels: Levels of the progressive corruptions.
+        trial_gradients: Passes forward and back that the attack on a trial takes.
+        adversarial_gradients: Those that the attacks on a slice take in an adversarial training.
+        evaluation_gradients: Those of an evaluation's attacks, all in all.
     """
 
     subjects: int
@@ -68,6 +71,9 @@ class Sizes:
     epochs: int
     conditions: int
     levels: int
+    trial_gradients: float = 1.0
+    adversarial_gradients: float = 0.5
+    evaluation_gradients: float = 1.0
 
     def batches(self, subjects: float) -> float:
         """Returns how many batches the slices of some subjects make."""
@@ -145,14 +151,14 @@ class StudyCosts:
             cost, networks = self._space, float(sizes.trials + sizes.confirmed)
             batches = networks * self._trial_batches()
         elif step.command == "train":
-            # Of its slices, half are attacked first.
-            each = 1 + (0.5 * _GRADIENT if step.arm == ADVERSARIAL else 0.0)
-            validation = _ATTACKED * sizes.batches(sizes.validation)
+            extra = sizes.adversarial_gradients if step.arm == ADVERSARIAL else 0.0
+            each = 1 + extra * _GRADIENT
+            validation = (_BOTH_PREDICTED + _GRADIENT) * sizes.batches(sizes.validation)
             batches = sizes.epochs * (each * sizes.batches(sizes.train) + validation)
         elif step.command == "eval":
             levels = sizes.conditions + (sizes.levels if step.arm is None else 0)
             networks = 1.0 if step.arm is not None else 5.0
-            each = _FORWARD * (1 + levels) + _GRADIENT
+            each = _FORWARD * (1 + levels) + _GRADIENT * sizes.evaluation_gradients
             batches = networks * each * sizes.batches(sizes.test)
         else:
             networks = 0.0
@@ -188,7 +194,8 @@ class StudyCosts:
         sizes = self.sizes
         epoch = sizes.batches(sizes.search_train)
         epoch += _FORWARD * sizes.batches(sizes.search_validation)
-        return sizes.trial_epochs * epoch + _ATTACKED * sizes.batches(sizes.search_test)
+        attacked = _BOTH_PREDICTED + _GRADIENT * sizes.trial_gradients
+        return sizes.trial_epochs * epoch + attacked * sizes.batches(sizes.search_test)
 
     @staticmethod
     def _is_found(step: Step) -> bool:

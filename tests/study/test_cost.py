@@ -33,6 +33,17 @@ def test_work_of_each_kind_is_as_counted_by_hand(plan, costs):
     assert costs.work(plan["pick/random"]).batches == 0
 
 
+def test_attacks_of_many_steps_take_their_gradients(plan):
+    strong = dataclasses.replace(
+        SIZES, trial_gradients=5.0, adversarial_gradients=2.0, evaluation_gradients=20.0
+    )
+    costs = StudyCosts(strong, BASELINE, SPACE)
+    assert costs.work(plan["train/adversarial/01"]).batches == pytest.approx(7 * (3 * 4 + 5 / 3))
+    search = costs.work(plan["search/robmednas_t/01"])
+    assert search.batches == pytest.approx(14 * (3 * (2 + 1 / 3) + 5 + 2 / 3))
+    assert costs.work(plan["evaluate/random/01"]).batches == pytest.approx(2 * (20 + 3 / 3))
+
+
 def test_the_spaces_mean_is_that_of_all_its_architectures():
     space = SearchSpace(1, ("1000", "0110", "1111"), (8, 32), ())
     every = [

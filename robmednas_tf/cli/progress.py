@@ -6,6 +6,9 @@ import sys
 import time
 from typing import TextIO
 
+# Minutes from which hours say too much: three days.
+_DAYS_FROM = 3 * 24 * 60
+
 
 class Line:
     """One line of output: it changes in place on a terminal, and is plain in a pipe."""
@@ -93,8 +96,10 @@ class StepLine:
 
 
 def format_seconds(seconds: float) -> str:
-    """Returns a duration in words a person reads: `45 s`, `3 min`, `2 h 10 min`."""
+    """Returns a duration in words a person reads: `45 s`, `3 min`, `2 h 10 min`, `5 days`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
+    if minutes >= _DAYS_FROM:
+        return f"{minutes / 60 / 24:.0f} days"
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -177,7 +177,9 @@ def p_text(value: float) -> str:
 def _effect_rows(
     results: StudyResults, arm: str, base: str, num_comparisons: int
 ) -> Iterator[list[str]]:
-    for condition, metric, region in _COMPARED:
+    # Whether it holds under the other attacks too.
+    others = [(each, "dice", "") for each in results.info.conditions[2:]]
+    for condition, metric, region in (*_COMPARED[:-1], *others, _COMPARED[-1]):
         found = effect(results, arm, base, condition or results.info.attack, metric, region)
         # Of what could not be tested nothing can be corrected.
         corrected = num_comparisons * found.p_value
@@ -191,7 +193,8 @@ def _effect_rows(
 
 
 def _label(results: StudyResults, condition: str | None, metric: str, region: str) -> str:
-    where = "clean" if condition == CLEAN else f"under {condition_label(results.info.attack)}"
+    attack = condition or results.info.attack
+    where = "clean" if attack == CLEAN else f"under {condition_label(attack)}"
     what = "MAE (HU)" if metric == "mae" else "Dice"
     return f"{REGIONS[region].label + ' ' if region else ''}{what} {where}"
 

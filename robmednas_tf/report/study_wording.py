@@ -40,7 +40,13 @@ def abstract(results: StudyResults) -> str:
             f"{ARMS[arm]} differs from the baseline by {interval_text('dice', gained)} in Dice "
             f"under {condition_label(attack)} and by {interval_text('dice', kept)} on clean input"
         )
-    return f"Over repeats, {'; '.join(sentences)} (mean of four regions, 95 % intervals)."
+    others = [
+        f"{interval_text('dice', effect(results, ROBMEDNAS_T, BASELINE, each, 'dice'))} under "
+        f"{condition_label(each)}"
+        for each in results.info.conditions[2:]
+    ]
+    stronger = f" {ARMS[ROBMEDNAS_T]}'s difference is {', '.join(others)}." if others else ""
+    return f"Over repeats, {'; '.join(sentences)} (mean of four regions, 95 % intervals).{stronger}"
 
 
 def agreement(results: StudyResults) -> str:

@@ -24,7 +24,7 @@ from robmednas_tf.report.study_contents import (
 )
 from robmednas_tf.study.arms import ARMS, BASELINE, ORACLES, ROBMEDNAS_T, STUDIED
 
-ATTACK = "fgsm:0.06"
+ATTACK, STRONGER = "fgsm:0.06", "pgd:0.06"
 # Of the mean of four regions, clean and what the attack takes.
 DICE = {"baseline": 0.90, "adversarial": 0.89, "random": 0.885, "robmednas_r": 0.9}
 LOSS = {"baseline": 0.10, "adversarial": 0.01, "random": 0.07, "robmednas_r": 0.05}
@@ -50,7 +50,8 @@ def network(arm: str, number: int, shift: float = 0.0) -> dict[str, float]:
     """The mean Dice of one network, clean and attacked."""
     luck = 0.004 * wobble(number, len(arm))
     clean = DICE[arm] + luck + shift
-    return {CLEAN: clean, ATTACK: clean - LOSS[arm] * (1 + 0.1 * wobble(number, 3))}
+    loss = LOSS[arm] * (1 + 0.1 * wobble(number, 3))
+    return {CLEAN: clean, ATTACK: clean - loss, STRONGER: clean - 1.5 * loss}
 
 
 def outcome(name: str, subject: int, condition: str, dice: float) -> Outcome:
@@ -62,7 +63,7 @@ def outcome(name: str, subject: int, condition: str, dice: float) -> Outcome:
         if region == "bone" and subject == 1:
             score = RegionScore(math.nan, math.nan)
         regions[region] = score
-    mask = MaskScore(30.0, 28.0, 0.9, 0.95) if condition in (CLEAN, ATTACK) else None
+    mask = MaskScore(30.0, 28.0, 0.9, 0.95) if condition in (CLEAN, ATTACK, STRONGER) else None
     return Outcome(f"P{subject}", name, condition, regions, mask)
 
 
@@ -125,7 +126,7 @@ def make_study(
         for n in range(1, repeats + 1)
     ]
     values: dict[str, Any] = {
-        **{"cohort": "phantom", "conditions": [CLEAN, ATTACK], "repeats": repeats},
+        **{"cohort": "phantom", "conditions": [CLEAN, ATTACK, STRONGER], "repeats": repeats},
         **{"baseline_repeats": repeats, "seeds": seeds, "folds": folds},
         **{"select_on": "validation", "settings": SETTINGS, "seconds": 5000.0},
         **{"num_machines": 1, "versions": {"python": "3.11"}, "is_phantom": True},

@@ -26,7 +26,7 @@ from robmednas_tf.report.study_wording import notes
 from robmednas_tf.report.wording import UNDEFINED
 
 from .pages import check_figures, read_page
-from .studies import ATTACK, make_study
+from .studies import ATTACK, STRONGER, make_study
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_the_study_of_seeds_takes_the_baselines_repeats_and_further_ones():
 
 def test_effects_are_welchs_and_mann_and_whitneys(study):
     rows = {(row[0], row[1]): row[2:] for row in effects_table(study).rows}
-    assert len(rows) == 5 * 4
+    assert len(rows) == 5 * 5
     ours, theirs = (means_of(study, ARM, arm, ATTACK) for arm in ("robmednas_t", "baseline"))
     welch = scipy.stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
     low, high = (f"{each:+.3f}" for each in (welch.low, welch.high))
@@ -114,6 +114,9 @@ def test_effects_are_welchs_and_mann_and_whitneys(study):
     assert interval == f"{np.mean(ours) - np.mean(theirs):+.3f} [{low}, {high}]"
     assert float(found_p) == pytest.approx(p, rel=0.01)
     assert float(corrected) == pytest.approx(4 * p, rel=0.01)
+    ours, theirs = (means_of(study, ARM, arm, STRONGER) for arm in ("robmednas_t", "baseline"))
+    interval, *_ = rows[f"RobMedNAS-T {MINUS} Baseline", "Dice under PGD 0.06"]
+    assert interval.startswith(f"{np.mean(ours) - np.mean(theirs):+.3f} [")
     # The one comparison of T with R stands alone.
     _, p_of_t, alone = rows[f"RobMedNAS-T {MINUS} RobMedNAS-R", "Dice clean"]
     assert p_of_t == alone

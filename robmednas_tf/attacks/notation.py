@@ -187,7 +187,10 @@ def parse_perturbations(texts: Iterable[str]) -> tuple[Perturbation, ...]:
     names = [str(each) for each in parsed]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"Attacks must differ. Received twice: {', '.join(twice)}.")
+        raise ValueError(
+            f"Attacks must differ. Received twice: {', '.join(twice)}. Leave one out; a suite "
+            "stands for several."
+        )
     for each in parsed:
         if each.table.made_by == WORST and len(rivals(each, parsed)) < 2:
             raise ValueError(

@@ -161,10 +161,10 @@ def compare(folder: Path, setting: Setting, seed: int) -> dict[str, float]:
     return found
 
 
-def run_searches(folder: Path, setting: Setting, seeds: int) -> None:
+def run_searches(folder: Path, setting: Setting, seeds: Sequence[int]) -> None:
     """Runs every seed that is not done, and prints and writes the table."""
     rows = []
-    for seed in range(seeds):
+    for seed in seeds:
         rows.append(compare(folder, setting, seed))
         with (folder / "searches.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
@@ -190,6 +190,7 @@ def main() -> None:
     real = commands.add_parser("searches", help="Real searches, two a seed.")
     real.add_argument("--folder", type=Path, required=True, help="Where the searches are kept.")
     real.add_argument("--seeds", type=int, default=10, help="How many.")
+    real.add_argument("--first", type=int, default=0, help="Seed, to share seeds among processes.")
     real.add_argument("--image_size", type=int, default=64, help="Pixels a side.")
     real.add_argument("--num_trials", type=int, default=12, help="Of a search.")
     real.add_argument("--epochs", type=int, default=36, help="Of a trial.")
@@ -228,7 +229,8 @@ def main() -> None:
             arguments.num_trials,
             arguments.share,
         )
-        run_searches(arguments.folder, setting, arguments.seeds)
+        seeds = range(arguments.first, arguments.first + arguments.seeds)
+        run_searches(arguments.folder, setting, seeds)
     elif arguments.command == "simulated":
         correlations = [tuple(map(float, each.split(","))) for each in arguments.correlations]
         print_simulation(arguments.seeds, correlations)

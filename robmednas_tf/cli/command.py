@@ -150,6 +150,27 @@ def start_tensorflow(deterministic: bool = False, use_gpus: bool = True) -> None
         tf.config.experimental.enable_op_determinism()
 
 
+def share_machine(num_threads: int, gpu: int | None = None) -> None:
+    """Keeps this process to a part of its machine; before `start_tensorflow`.
+
+    Args:
+        num_threads: Threads that an operation, and operations beside each other, may use.
+        gpu: Number of the one GPU that it may use, counted round those that there are; None for
+            all of them.
+    """
+    with _without_runtime_lines():
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+        gpus = tf.config.list_physical_devices("GPU")
+        if gpu is not None and gpus:
+            tf.config.set_visible_devices([gpus[gpu % len(gpus)]], "GPU")
+    for each in gpus:
+        # Others may have a share of it.
+        tf.config.experimental.set_memory_growth(each, True)
+
+
 @contextlib.contextmanager
 def _without_runtime_lines() -> Iterator[None]:
     with tempfile.TemporaryFile() as held:

@@ -67,11 +67,5 @@ def start_worker(deterministic: bool, num_threads: int) -> None:
         num_threads: Threads that an operation, and operations beside each other, may use.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(num_threads)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        # Others may have a share of it.
-        tf.config.experimental.set_memory_growth(gpu, True)
+    command.share_machine(num_threads)
     command.start_tensorflow(deterministic)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +24,7 @@ from robmednas_tf.files import remove_leftovers
 from robmednas_tf.folder_lock import locked_folder
 from robmednas_tf.study.cost import Rate, StudyCosts, spread_over
 from robmednas_tf.study.marks import Marks
-from robmednas_tf.study.outlook import seconds_left
+from robmednas_tf.study.outlook import seconds_left, seconds_together
 from robmednas_tf.study.plan import make_plan
 from robmednas_tf.study.steps import Plan
 
@@ -64,7 +63,8 @@ def main() -> None:
         for step in plan.steps:
             marks.read(step.name)
     if study_flags.FLAGS.list:
-        print(listing(plan, costs, spent_here(marks), _rate(settings), wanted), flush=True)
+        rate = _rate(settings)
+        print(listing(plan, costs, spent_here(marks), rate, wanted, settings.jobs), flush=True)
         return
     _do(settings, cohort, whole, plan, costs, marks, wanted)
 
@@ -88,8 +88,12 @@ def _do(
         print(f"{len(plan.steps)} steps in {settings.output_dir}.", flush=True)
         rate = _rate(settings)
 
-        def time_left() -> Mapping[str, float]:
-            return {} if rate is None else seconds_left(plan, costs, rate, spent_here(marks))
+        def time_left(names: set[str]) -> float | None:
+            if rate is None:
+                return None
+            left = seconds_left(plan, costs, rate, spent_here(marks))
+            of_these = {name: seconds for name, seconds in left.items() if name in names}
+            return seconds_together(plan, of_these, settings.jobs)
 
         study = StudyRun(settings, plan, marks, time_left)
         study.run(wanted)
@@ -134,6 +138,7 @@ def _rate(settings: StudySettings) -> Rate | None:
         ],
         settings.data.image_size,
         settings.batch_size,
+        settings.jobs,
         lambda text: print(text, flush=True),
     )
 

@@ -119,6 +119,14 @@ flags.DEFINE_bool(
     "Show the steps, and how long they will take, without doing any.",
     flag_values=FLAGS,
 )
+flags.DEFINE_integer(
+    "jobs",
+    1,
+    "Steps done at a time, each with its part of the processors and one of the GPUs. On processors "
+    "small networks gain from it; they share the memory: see --max_memory_gb. A training's last "
+    "digits depend on its number of threads.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_list(
     "only",
     [],
@@ -141,7 +149,7 @@ flags.DEFINE_string(
 )
 BASELINE_FILE = "steps/baseline.json"
 # What says how a study is called, not what it is.
-OF_ONE_CALL = ("list", "only", "until", "tables_from")
+OF_ONE_CALL = ("list", "jobs", "only", "until", "tables_from")
 
 
 def step_flags() -> StepFlags:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from robmednas_tf.cli.progress import format_seconds
 from robmednas_tf.study.cost import Rate, StudyCosts
-from robmednas_tf.study.outlook import disk_bytes, seconds_left
+from robmednas_tf.study.outlook import disk_bytes, seconds_left, seconds_together
 from robmednas_tf.study.steps import Plan
 
 
@@ -16,6 +16,7 @@ def listing(
     spent: Mapping[str, float],
     rate: Rate | None,
     wanted: set[str],
+    jobs: int = 1,
 ) -> str:
     """Returns the plan as text: a line a step, then what is left of time, and the disk it needs.
 
@@ -25,6 +26,7 @@ def listing(
         spent: Seconds of each step that is done.
         rate: Of this machine; None where it is not known.
         wanted: Names of the steps that this call would do.
+        jobs: How many at a time.
     """
     left = seconds_left(plan, costs, rate, spent) if rate is not None else {}
     width = max(len(step.name) for step in plan.steps)
@@ -35,10 +37,11 @@ def listing(
         state = "done" if step.name in spent else format_seconds(left.get(step.name, float("nan")))
         follows = _in_short(step.after)
         lines.append(f"{step.name:<{width}}  {state:>10}  {follows}".rstrip())
-    seconds = sum(value for name, value in left.items() if name in wanted)
+    seconds = seconds_together(plan, {name: left[name] for name in left if name in wanted}, jobs)
     num_done = sum(name in spent for name in wanted)
     in_end, most = disk_bytes(plan, costs)
     machine = f" on {rate.host}, {rate.device}" if rate is not None else ""
+    machine += f", {jobs} steps at a time" if jobs > 1 else ""
     lines += [
         f"{len(wanted)} steps, {num_done} done.",
         f"Time left: about {format_seconds(seconds)}{machine}; less where trainings stop early.",

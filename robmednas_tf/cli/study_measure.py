@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from robmednas_tf.cli.study_process import run_function
+from robmednas_tf.cli.study_process import StepProcess, share_of
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.models.cost import estimate_cost
@@ -32,6 +32,7 @@ def measured_rate(
     other: Architecture,
     image_size: int,
     batch_size: int,
+    jobs: int,
     tell: Callable[[str], None],
 ) -> Rate | None:
     """Returns this machine's rate: as kept in a folder, or measured now.
@@ -42,18 +43,25 @@ def measured_rate(
         other: Another one, of other cost.
         image_size: Pixels a side of a slice.
         batch_size: Slices of a training step.
+        jobs: Trainings at a time.
         tell: Is told that something takes a while.
 
     Returns:
         None where it cannot be measured here: `folder / "rate.log"` says why.
     """
-    path = folder / f"rate-{socket.gethostname()}.json"
+    of_jobs = f"-{jobs}" if jobs > 1 else ""
+    path = folder / f"rate-{socket.gethostname()}{of_jobs}.json"
     found = _read(path)
     if found is None:
         tell("Measuring how fast this machine trains: under a minute, once.")
         log = folder / "rate.log"
         arguments = (path, baseline, other, image_size, batch_size)
-        run_function(measure, arguments, log, lambda: None)
+        # As many beside each other as there will be; any of their rates will do.
+        processes = [
+            StepProcess(measure, arguments, log, share_of(place, jobs)) for place in range(jobs)
+        ]
+        for process in processes:
+            process.wait()
         found = _read(path)
     return found
 

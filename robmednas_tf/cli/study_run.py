@@ -1,18 +1,27 @@
-"""A study's steps, done one after the other; each that is done stays done."""
+"""A study's steps, done one after the other or several at a time; each that is done stays done."""
 
 from __future__ import annotations
 
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from robmednas_tf.attacks.notation import CLEAN
 from robmednas_tf.cli import study_collect
 from robmednas_tf.cli.progress import Line, format_seconds
 from robmednas_tf.cli.study_checks import remove_weights, require_left
-from robmednas_tf.cli.study_process import run_command, run_function
+from robmednas_tf.cli.study_process import (
+    LOOKED_EVERY_S,
+    StepProcess,
+    end,
+    last_line,
+    reason,
+    share_of,
+    start_command,
+)
 from robmednas_tf.cli.study_settings import StudySettings
 from robmednas_tf.cli.study_steps import draw_architecture, pick_repeat, picked_number
 from robmednas_tf.folder_lock import locked_folder
@@ -27,6 +36,14 @@ _MOST_FAILURES = 3
 _LOCK_WAIT_S = 120.0
 
 
+@dataclass(frozen=True)
+class _Running:
+    step: Step
+    process: StepProcess
+    place: int
+    begun: float
+
+
 class StudyRun:
     """The steps of a study in its folder.
 
@@ -34,7 +51,8 @@ class StudyRun:
         settings: All settings, checked.
         plan: The steps.
         marks: Which are done.
-        time_left: Returns how long the steps that are left will take, in seconds by name.
+        time_left: Returns how long those of some steps that are left will take, in seconds; None
+            where nobody knows.
     """
 
     def __init__(
@@ -42,11 +60,13 @@ class StudyRun:
         settings: StudySettings,
         plan: Plan,
         marks: Marks,
-        time_left: Callable[[], Mapping[str, float]],
+        time_left: Callable[[set[str]], float | None],
     ):
         self.settings, self.plan, self.marks = settings, plan, marks
         self.folder, self._time_left = settings.output_dir, time_left
         self.failures: dict[str, str] = {}
+        self._failures_in_a_row = 0
+        self._running: dict[str, _Running] = {}
         self._line = Line(None)
 
     def run(self, wanted: set[str]) -> None:
@@ -56,75 +76,97 @@ class StudyRun:
             wanted: Names of steps.
         """
         self._tidy()
-        in_a_row = 0
-        for number, step in enumerate(self.plan.steps, start=1):
-            if step.name not in wanted or step.name in self.marks:
-                continue
-            if not all(name in self.marks for name in step.after):
-                continue
-            self._line.say(f"[{number}/{len(self.plan.steps)}] {step.name}{self._left(wanted)}")
-            fault = self._do(step)
-            if fault is None:
-                in_a_row = 0
-                self._tidy()
-                continue
-            self.failures[step.name] = fault
-            self._line.say(f"  failed: {fault}")
-            in_a_row += 1
-            if in_a_row == _MOST_FAILURES:
-                break
+        try:
+            self._start_ready(wanted)
+            while self._running:
+                self._show_running()
+                time.sleep(LOOKED_EVERY_S)
+                for running in list(self._running.values()):
+                    status = running.process.status
+                    if status is not None:
+                        self._conclude(running, status)
+                        self._start_ready(wanted)
+        finally:
+            end([running.process for running in self._running.values()])
 
     def log_of(self, step: Step) -> Path:
         """Returns the file that takes what a step says."""
         return self.folder / "logs" / f"{step.name.replace('/', '-')}.log"
 
-    def _do(self, step: Step) -> str | None:
-        """Does a step and marks it; returns why it failed, if it did."""
+    def _start_ready(self, wanted: set[str]) -> None:
+        """Starts steps, as many as may run; those that need no process are done at once."""
+        for number, step in enumerate(self.plan.steps, start=1):
+            if len(self._running) == self.settings.jobs:
+                return
+            if self._failures_in_a_row >= _MOST_FAILURES:
+                return
+            if step.name in wanted and self._is_ready(step):
+                of_all = f"[{number}/{len(self.plan.steps)}]"
+                self._line.say(f"{of_all} {step.name}{self._left(wanted)}")
+                self._begin(step)
+
+    def _is_ready(self, step: Step) -> bool:
+        if step.name in self.failures or step.name in self._running or step.name in self.marks:
+            return False
+        return all(name in self.marks for name in step.after)
+
+    def _begin(self, step: Step) -> None:
         begun = time.monotonic()
         twin = self._twin_of(step)
-        if twin is not None:
-            self._mark(step, 0.0, same_as=twin)
-            self._line.say(f"  the same as {twin}")
-            return None
-        fault = self._carry_out(step)
-        seconds = time.monotonic() - begun
-        if fault is None:
-            try:
-                require_left(step, self.folder / step.folder)
-            except ValueError as error:
-                fault = str(error)
-        if fault is not None:
-            return fault
-        self._mark(step, seconds)
-        self._line.say(f"  done in {format_seconds(seconds)}")
-        return None
-
-    def _carry_out(self, step: Step) -> str | None:
-        log = self.log_of(step)
         try:
-            if step.command in _COMMANDS:
-                self._wait_for_folder(step)
-                status = run_command(step.command, self._arguments(step), log, self._teller(log))
-            elif step.command == "draw":
-                status = run_function(
-                    draw_architecture, self._draw_arguments(step), log, lambda: None
-                )
-            elif step.command == "collect":
-                arguments = (self.folder, self.settings.config, self.plan)
-                status = run_function(study_collect.collect, arguments, log, lambda: None)
-            else:
+            if twin is not None:
+                self._mark(step, 0.0, same_as=twin)
+                self._line.say(f"  {step.name}: the same as {twin}")
+            elif step.command == "pick":
                 self._pick(step)
-                status = 0
+                self._end_well(step, begun)
+            else:
+                taken = {running.place for running in self._running.values()}
+                place = min(set(range(self.settings.jobs)) - taken)
+                process = self._start(step, place)
+                self._running[step.name] = _Running(step, process, place, begun)
         except ValueError as error:
-            return str(error)
-        return None if status == 0 else _reason(log, status)
+            self._fail(step, str(error))
+
+    def _start(self, step: Step, place: int) -> StepProcess:
+        log, share = self.log_of(step), share_of(place, self.settings.jobs)
+        if step.command in _COMMANDS:
+            self._wait_for_folder(step)
+            return start_command(step.command, self._arguments(step), log, share)
+        if step.command == "draw":
+            return StepProcess(draw_architecture, self._draw_arguments(step), log, share)
+        arguments = (self.folder, self.settings.config, self.plan)
+        return StepProcess(study_collect.collect, arguments, log, share)
+
+    def _conclude(self, running: _Running, status: int) -> None:
+        step = running.step
+        del self._running[step.name]
+        try:
+            if status != 0:
+                raise ValueError(reason(self.log_of(step), status))
+            self._end_well(step, running.begun)
+        except ValueError as error:
+            self._fail(step, str(error))
+
+    def _end_well(self, step: Step, begun: float) -> None:
+        require_left(step, self.folder / step.folder)
+        seconds = time.monotonic() - begun
+        self._mark(step, seconds)
+        self._failures_in_a_row = 0
+        self._line.say(f"  {step.name}: done in {format_seconds(seconds)}")
+        self._tidy()
+
+    def _fail(self, step: Step, fault: str) -> None:
+        self.failures[step.name] = fault
+        self._failures_in_a_row += 1
+        self._line.say(f"  {step.name}: failed: {fault}")
 
     def _pick(self, step: Step) -> None:
         before = picked_number(self.folder / step.folder)
         config, attacks = self.settings.config, self.settings.attacks
         condition = attacks[0] if attacks else CLEAN
         number = pick_repeat(self.folder, step, self.marks, config.select_on, condition)
-        self._line.say(f"  picked repeat {number}")
+        self._line.say(f"  {step.name}: repeat {number}")
         if before not in (None, number):
             self._forget_followers(step)
 
@@ -186,29 +228,14 @@ class StudyRun:
                     raise
                 time.sleep(0.5)
 
-    def _teller(self, log: Path) -> Callable[[], None]:
-        def tell() -> None:
-            if self._line.is_live:
-                self._line.show(f"  {_last_line(log)[:100]}")
-
-        return tell
+    def _show_running(self) -> None:
+        if not self._line.is_live:
+            return
+        steps = [running.step for running in self._running.values()]
+        said = [(step.name, last_line(self.log_of(step))) for step in steps]
+        room = 100 // len(said)
+        self._line.show("  " + " | ".join(f"{name}: {text}"[:room] for name, text in said))
 
     def _left(self, wanted: set[str]) -> str:
-        seconds = sum(value for name, value in self._time_left().items() if name in wanted)
+        seconds = self._time_left(wanted)
         return f", about {format_seconds(seconds)} left" if seconds else ""
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 2000))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line for line in reversed(lines) if line.strip()), "")
-
-
-def _reason(log: Path, status: int) -> str:
-    how = f"ended by signal {status - 128}" if status > 128 else f"exit status {status}"
-    said = _last_line(log).removeprefix("ERROR: ")
-    return f"{said} ({how}; {str(log)!r} has the rest)"

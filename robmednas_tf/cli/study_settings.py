@@ -38,6 +38,7 @@ class StudySettings:
         num_levels: Levels of the progressive corruptions.
         max_memory_gb: Random architectures estimated to need more are passed over; 0 for 80 % of
             the main memory that is free.
+        jobs: Steps that are done at a time.
         only: As the flag.
         until: As the flag.
     """
@@ -54,6 +55,7 @@ class StudySettings:
     batch_size: int
     num_levels: int
     max_memory_gb: float
+    jobs: int
     only: tuple[str, ...]
     until: tuple[str, ...]
 
@@ -68,6 +70,7 @@ def settings_from_flags() -> StudySettings:
         raise ValueError("--fold is for one training: a study takes --folds. Leave it out.")
     if FLAGS.only and FLAGS.until:
         raise ValueError("--only and --until do not go together: leave one out.")
+    _require_possible_jobs()
     config = StudyConfig(
         repeats=FLAGS.repeats,
         baseline_repeats=FLAGS.baseline_repeats,
@@ -97,9 +100,27 @@ def settings_from_flags() -> StudySettings:
         batch_size=FLAGS.batch_size,
         num_levels=sum(map(len, CURVES.values())) if FLAGS.curves else 0,
         max_memory_gb=FLAGS.max_memory_gb,
+        jobs=FLAGS.jobs,
         only=tuple(FLAGS.only),
         until=tuple(FLAGS.until),
     )
+
+
+def _require_possible_jobs() -> None:
+    if FLAGS.jobs < 1:
+        raise ValueError(f"--jobs must be at least 1. Received: {FLAGS.jobs}.")
+    if FLAGS.jobs == 1:
+        return
+    if FLAGS.executor != "local":
+        raise ValueError(
+            f"--jobs={FLAGS.jobs} does several steps at a time, --executor={FLAGS.executor} "
+            "several trials of one search: leave one of them out."
+        )
+    if FLAGS.mirrored:
+        raise ValueError(
+            f"--jobs={FLAGS.jobs} gives each step a GPU of its own, --mirrored gives one step all "
+            "of them: leave one of them out."
+        )
 
 
 def _attacks() -> tuple[Perturbation, ...]:

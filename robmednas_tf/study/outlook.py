@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Container, Iterable, Mapping
 
@@ -54,6 +55,27 @@ def seconds_left(
         for step in plan.steps
         if step.name not in spent
     }
+
+
+def seconds_together(plan: Plan, seconds: Mapping[str, float], jobs: int) -> float:
+    """Returns how long steps take that are done several at a time, each as soon as it can be.
+
+    Args:
+        plan: The steps.
+        seconds: How long each of those takes that are to be done, by name.
+        jobs: How many at a time.
+    """
+    waiting = [step for step in plan.steps if step.name in seconds]
+    running: list[tuple[float, str]] = []
+    now = 0.0
+    while waiting or running:
+        open_names = {step.name for step in waiting} | {name for _, name in running}
+        ready = [step for step in waiting if not open_names & {*step.after}]
+        for step in ready[: jobs - len(running)]:
+            waiting.remove(step)
+            heapq.heappush(running, (now + seconds[step.name], step.name))
+        now, _ = heapq.heappop(running)
+    return now
 
 
 def _all_in(steps: Iterable[Step], done: Container[str]) -> bool:

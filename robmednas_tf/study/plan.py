@@ -149,7 +149,9 @@ class _Planner:
         )
         weights = (train,)
         twin = _twin_of(twin, "evaluate")
-        yield Step(evaluate, "eval", arguments, weights, weights, arm, number, twin)
+        # A twin that has done the work has kept no weights for it.
+        after = (*weights, *((twin.step,) if twin else ()))
+        yield Step(evaluate, "eval", arguments, after, weights, arm, number, twin)
 
     def _pick(self, arm: str, places: Sequence[str]) -> Step:
         trained = tuple(f"train/{arm}/{each}" for each in places)

@@ -1,9 +1,11 @@
 """A whole study on nine tiny heads: killed and gone on with, grown, and told."""
 
 import csv
+import itertools
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from robmednas_tf.study.arms import ARMS
 SMALL = (
     *("--flagfile=configs/study_smoke.cfg", "--seeds=1", "--folds=0", "--repeats=1"),
     *("--baseline_repeats=1", "--num_trials=1", "--max_depth=1", "--epochs=1"),
+    *("--deterministic", "--jobs=2"),
 )
 
 
@@ -26,31 +29,42 @@ def marks(folder):
 
 @pytest.fixture(scope="session")
 def study(start, finished, tmp_path_factory):
-    """A study that was killed after its first few steps and gone on with, and what it said."""
+    """A study that was killed twice on the way and gone on with, and what was done each time."""
     folder = tmp_path_factory.mktemp("study") / "run"
     arguments = (*SMALL, f"--output_dir={folder}")
-    process = start("study", *arguments)
-    end = time.monotonic() + 240
-    while len(marks(folder)) < 4 and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    before = marks(folder)
-    assert len(before) >= 4
-    # What is left of the step that was under way ends by itself or is killed with it.
-    output = finished("study", *arguments)
-    return folder, before, output
+    moments = []
+    for num_done in (3, 9):
+        process = start("study", *arguments)
+        end = time.monotonic() + 240
+        while len(marks(folder)) < num_done and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        moments.append(marks(folder))
+        assert len(moments[-1]) >= num_done
+    # What is left of the steps that were under way ends by itself or is killed with them.
+    finished("study", *arguments)
+    return folder, moments
 
 
-def test_what_was_done_before_the_kill_is_not_done_again(study):
-    folder, before, _ = study
-    after = marks(folder)
-    assert {name: after[name] for name in before} == before
-    assert len(after) > len(before)
+def test_what_was_done_before_a_kill_is_not_done_again(study):
+    folder, moments = study
+    for before, after in itertools.pairwise([*moments, marks(folder)]):
+        assert {name: after[name] for name in before} == before
+        assert len(after) > len(before)
+
+
+def test_killed_twice_it_finds_what_an_undisturbed_one_finds(study, finished, tmp_path):
+    folder, _ = study
+    finished("study", *SMALL, f"--output_dir={tmp_path}")
+    expected = sorted(path.relative_to(tmp_path) for path in tmp_path.glob("tables/*"))
+    assert len(expected) > 6
+    for name in [*expected, Path("results", "metrics.csv")]:
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
 def test_every_arm_is_compared_on_the_same_subjects(study):
-    folder, _, _ = study
+    folder, _ = study
     with (folder / "results" / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["model"] for row in rows if row["part"] == "arm"} == set(ARMS)
@@ -60,7 +74,7 @@ def test_every_arm_is_compared_on_the_same_subjects(study):
 
 
 def test_a_study_that_is_done_is_done_at_once(study, finished):
-    folder, _, _ = study
+    folder, _ = study
     before = marks(folder)
     began = time.monotonic()
     output = finished("study", *SMALL, f"--output_dir={folder}", "--list")
@@ -78,6 +92,9 @@ def test_a_study_that_is_done_is_done_at_once(study, finished):
         (["--only=trian"], "--only must name steps"),
         (["--attack=apgd:0.2:steps=5"], "Take pgd for fewer"),
         (["--baseline=absent.json"], "absent.json"),
+        (["--jobs=0"], "--jobs must be at least 1"),
+        (["--jobs=2", "--mirrored"], "--mirrored gives one step all of them"),
+        (["--jobs=2", "--executor=ray"], "leave one of them out"),
     ],
 )
 def test_mistakes_are_refused(refusal, arguments, words):

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from robmednas_tf.models.cost import estimate_cost
-from robmednas_tf.study.outlook import disk_bytes, seconds_left
+from robmednas_tf.study.outlook import disk_bytes, seconds_left, seconds_together
+from robmednas_tf.study.steps import Plan, Step
 
 from .studies import BASELINE, RATE
 
@@ -19,6 +20,23 @@ def test_steps_that_were_done_correct_those_of_their_kind(plan, costs):
     for name, seconds in after.items():
         factor = 3 if name.startswith("train") else 1
         assert seconds == pytest.approx(factor * before[name])
+
+
+def test_steps_at_a_time_wait_for_those_they_follow_and_for_their_turn():
+    plan = Plan(
+        (
+            Step("done", "draw"),
+            Step("long", "train"),
+            Step("short", "train"),
+            Step("next", "eval", after=("short",)),
+            Step("last", "collect", after=("long", "next", "done")),
+        )
+    )
+    seconds = {"long": 10.0, "short": 2.0, "next": 3.0, "last": 1.0}
+    assert seconds_together(plan, seconds, 1) == 16
+    assert seconds_together(plan, seconds, 2) == 11
+    assert seconds_together(plan, {**seconds, "next": 9.0}, 2) == 12
+    assert seconds_together(plan, {}, 2) == 0
 
 
 def test_weights_that_are_read_no_more_do_not_count(plan, costs):

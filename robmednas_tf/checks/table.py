@@ -123,7 +123,7 @@ CHECKS: Mapping[str, Check] = {
         "Other starts change little",
         "D of the worst of 3 starts of PGD / D of one, less 1",
         ABOVE,
-        0.05,
+        0.1,
         f"{_NOT_CONVERGED} Take more restarts.",
     ),
     "alignment": Check(
@@ -137,7 +137,7 @@ CHECKS: Mapping[str, Check] = {
         "A step gains what its gradient promises",
         "D of FGSM / (epsilon times the sum of the gradient's magnitudes)",
         BELOW,
-        0.5,
+        0.2,
         "The loss is rugged at the size of the attack: a step along its gradient leads anywhere.",
     ),
     "monotone": Check(

@@ -16,6 +16,7 @@ from robmednas_tf.models.space import SearchSpace
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (.+)$", README, flags=re.MULTILINE)
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 
 def test_the_program_runs_and_has_six_lines_of_work():
@@ -38,19 +39,28 @@ def flags_of(text):
     return importlib.import_module(f"robmednas_tf.cli.{command}_flags")
 
 
-def test_every_flag_named_exists():
-    named = 0
-    for line in COMMANDS:
-        if "run_" not in line:
-            continue
-        module = flags_of(line)
-        script = re.search(r"run_\w+\.py", line)[0]
-        text = subprocess.check_output([sys.executable, script, "--help"], text=True, cwd=ROOT)
-        for name in set(re.findall(r"--([a-z_]+)(?==)", line)):
-            named += 1
-            assert name in module.FLAGS or name == "flagfile"
-            assert f"--{name}:" in text
+@pytest.mark.parametrize(
+    "script", ["run_check", "run_search", "run_train", "run_eval", "run_synthesize", "run_study"]
+)
+def test_every_flag_named_exists(script):
+    text = subprocess.check_output([sys.executable, f"{script}.py", "--help"], text=True, cwd=ROOT)
+    offered = set(re.findall(r"^ +--(?:\[no\])?(\w+):", text, flags=re.MULTILINE))
+    calls = [
+        call
+        for page in PAGES
+        for call in re.findall(
+            rf"^    .*python {script}\.py (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+    named = {name for call in calls for name in re.findall(r"--(\w+)", call)}
     assert named
+    assert named <= offered | {"help", "flagfile"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_linked_exists(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("name", ["baseline", "robmednas_t"])

@@ -34,7 +34,9 @@ import numpy as np
 from pruning_groups import print_groups
 from pruning_replay import print_replay, read_candidates, read_trainings
 from pruning_simulation import print_simulation
+from silent import Silent
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.prepared import PreparedSubject, SliceCache
@@ -52,7 +54,8 @@ from robmednas_tf.search.tuner import SearchTuner
 
 SPACE = SearchSpace(max_depth=3, filters=(8, 16, 32))
 NUM_SLICES, NUM_UNSEEN, NUM_REPEATS = 24, 4, 2
-EPSILON, OBJECTIVE = 0.2, keras_tuner.Objective("adversarial_dice", "max")
+ATTACK = Perturbation("fgsm", 0.2)
+OBJECTIVE = keras_tuner.Objective("adversarial_dice", "max")
 SIDES = ("none", "halving")
 
 
@@ -73,19 +76,6 @@ class Setting:
     pruner: Pruner
     num_trials: int
     share: float
-
-
-class Silent:
-    """Takes a tuner's news and prints nothing."""
-
-    def trial_started(self, record) -> None:
-        """Does nothing."""
-
-    def epoch_ended(self, record, epoch: int, val_loss: float) -> None:
-        """Does nothing."""
-
-    def trial_ended(self, record) -> None:
-        """Does nothing."""
 
 
 def search(
@@ -123,7 +113,7 @@ def quality(
             SPACE,
             dataclasses.replace(hypermodel.data, test=tuple(unseen)),
             hypermodel.training,
-            EPSILON,
+            ATTACK,
         )
         scores = []
         for seed in repeat_seeds(hypermodel, architecture, NUM_REPEATS):
@@ -142,7 +132,7 @@ def compare(folder: Path, setting: Setting, seed: int) -> dict[str, float]:
     shape = (setting.image_size, setting.image_size, NUM_SLICES)
     heads = [cache.prepare(subject) for subject in open_phantom(6 + NUM_UNSEEN, shape, seed)]
     data = SearchData(tuple(heads[:4]), tuple(heads[4:5]), tuple(heads[5:6]))
-    hypermodel = UNetHyperModel(SPACE, data, setting.training, EPSILON, seed)
+    hypermodel = UNetHyperModel(SPACE, data, setting.training, ATTACK, seed)
     found: dict[str, float] = {"seed": seed}
     budget = math.inf
     for side, pruner in zip(SIDES, (None, setting.pruner), strict=True):

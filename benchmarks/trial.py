@@ -30,9 +30,11 @@ from pathlib import Path
 
 import keras
 import keras_tuner
+from silent import Silent
 from stock import EPSILON, OBJECTIVE, Arrays, stock_trial
 from stopwatch import PHASES, Stopwatch, Trial
 
+from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.config import TrainingConfig
 from robmednas_tf.data.cohort import open_phantom
 from robmednas_tf.data.prepared import SliceCache
@@ -49,6 +51,8 @@ from robmednas_tf.training.unet import TrainableUNet
 
 IMAGE_SIZE, NUM_SLICES = 64, 24
 EPOCHS = 12
+# As the stock side attacks.
+ATTACK = Perturbation("fgsm", EPSILON)
 SPACE = SearchSpace(max_depth=3, filters=(8, 16, 32))
 ARCHITECTURES = {
     "depth 1, narrow": Architecture((Block("0110", 16),), (Block("1000", 8, 4),)),
@@ -126,23 +130,10 @@ class FixedOracle(RecordedOracle):
         return values, "fixed"
 
 
-class Silent:
-    """Takes a tuner's news and prints nothing."""
-
-    def trial_started(self, record) -> None:
-        """Does nothing."""
-
-    def epoch_ended(self, record, epoch: int, val_loss: float) -> None:
-        """Does nothing."""
-
-    def trial_ended(self, record) -> None:
-        """Does nothing."""
-
-
 def project_trial(
     data: SearchData, architecture: Architecture, training: TrainingConfig, folder: Path
 ) -> Trial:
-    hypermodel = TimedHyperModel(SPACE, data, training, EPSILON)
+    hypermodel = TimedHyperModel(SPACE, data, training, ATTACK)
     space = keras_tuner.HyperParameters()
     declare_space(space, SPACE)
     oracle = FixedOracle(OBJECTIVE, 1, space, seed=0)
@@ -157,7 +148,7 @@ def compare(
     data: SearchData, training: TrainingConfig, repeats: int, folder: Path
 ) -> dict[str, list[tuple[Trial, Trial]]]:
     """Returns, for each architecture, pairs of a project's and a stock trial."""
-    seed_of = UNetHyperModel(SPACE, data, training, EPSILON).seed_of
+    seed_of = UNetHyperModel(SPACE, data, training, ATTACK).seed_of
     run: dict[str, Callable[..., Trial]] = {
         "project": functools.partial(project_trial, data),
         "stock": functools.partial(stock_trial, Arrays.read(data, seed_of)),

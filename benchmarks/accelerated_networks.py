@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,10 @@ from accelerated_layers import Weights, convolve, pooled, upsampled
 
 from robmednas_tf.models.architecture import BRANCHES, Architecture, Block, active_branches
 
-# By block: 1 where squeeze-and-excitation is on, else 0.
-Gates = Mapping[str, float]
+# 1 where squeeze-and-excitation is on, else 0; inside a program one of JAX's arrays.
+Gate: TypeAlias = np.float32 | jax.Array
+# By block.
+Gates = Mapping[str, Gate]
 
 LAST = "synthetic_ct"
 # Of a normal distribution that is cut off at two standard deviations.
@@ -207,7 +210,7 @@ def _joined(weights: Weights, name: str, block: Block, x: jax.Array) -> jax.Arra
     return convolve(weights, f"{name}_pointwise", jnp.concatenate(outputs, axis=-1))
 
 
-def _squeezed(weights: Weights, name: str, gate: jax.Array, x: jax.Array) -> jax.Array:
+def _squeezed(weights: Weights, name: str, gate: Gate, x: jax.Array) -> jax.Array:
     means = x.mean(axis=(1, 2), keepdims=True)
     y = convolve(weights, f"{name}_se_squeeze", means)
     y = convolve(weights, f"{name}_se_excite", y, activation=jax.nn.sigmoid)

@@ -5,6 +5,7 @@ Every function here is of one network and one subject.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import accelerated_networks as networks
@@ -39,7 +40,9 @@ def sums(truth: jax.Array, y_pred: jax.Array) -> jax.Array:
     found = y_pred * CT_SCALE_HU + CT_MEAN_HU
     rows = []
     for region in REGIONS.values():
-        here, there = region.contains(truth), region.contains(found)
+        # A rule for arrays of NumPy, but JAX's have the same operators.
+        contains: Callable[[Any], Any] = region.contains
+        here, there = contains(truth), contains(found)
         error = jnp.where(here, jnp.abs(truth - found), 0.0).sum()
         rows.append(jnp.stack([(here & there).sum(), here.sum(), there.sum(), error]))
     return jnp.stack(rows)
@@ -111,7 +114,7 @@ def attack(
 
         def moved(steps: int) -> jax.Array:
             def further(_: int, here: jax.Array) -> jax.Array:
-                _, sign = _explained(envelope, weights, gates, (here, ct))
+                sign = _explained(envelope, weights, gates, (here, ct))[1]
                 there = here + 2.5 * epsilon / steps * sign
                 return jnp.clip(there, mr - epsilon, mr + epsilon)
 

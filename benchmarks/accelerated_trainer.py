@@ -21,6 +21,9 @@ from robmednas_tf.data.intensities import normalize_ct
 PARTS = ("validation", "scoring", "apart")
 ATTACKS = "attacks.csv"
 
+# A batch's best weights with epochs and losses, its gates, whose they are, and after how long.
+Found = tuple[training.State, Mapping[str, np.ndarray], Sequence[plan.Training], int | str]
+
 
 class Trainer:
     """Trains batches of networks and writes their rows.
@@ -95,7 +98,7 @@ class Trainer:
             state, _, _ = programs.epoch(
                 state, gates, orders[epoch - 1], rates[epoch - 1], self._data
             )
-            found = (state["best"], gates, trainings, epoch)
+            found: Found = (state["best"], gates, trainings, epoch)
             rows += self._score(programs, found, plan.wanted_at(phase, epoch))
             if phase.is_full and epoch == tables.EPOCHS:
                 attacked += self._attack(programs, found)
@@ -127,8 +130,8 @@ class Trainer:
         return jax.tree.map(lambda *each: np.stack(each), *trees)
 
     def _score(
-        self, programs: Any, found: tuple, wanted: Sequence[plan.Wanted]
-    ) -> list[Mapping[str, str]]:
+        self, programs: Any, found: Found, wanted: Sequence[plan.Wanted]
+    ) -> list[dict[str, str]]:
         best, gates, trainings, epoch = found
         # All are under way before one is waited for.
         sums = [
@@ -138,7 +141,7 @@ class Trainer:
             ]
             for each in wanted
         ]
-        rows = []
+        rows: list[dict[str, str]] = []
         if not wanted:
             return rows
         epochs, losses = np.asarray(best["epoch"]), np.asarray(best["loss"])
@@ -154,9 +157,10 @@ class Trainer:
                 rows.append(row)
         return rows
 
-    def _attack(self, programs: Any, found: tuple) -> list[Mapping[str, str]]:
+    def _attack(self, programs: Any, found: Found) -> list[dict[str, str]]:
         best, gates, trainings, epoch = found
-        subject, rows = self._subjects["scoring"][0], []
+        subject = self._subjects["scoring"][0]
+        rows: list[dict[str, str]] = []
         for average in (0, 1):
             outcome = programs.attack(best["weights"], np.int32(average), gates, subject)
             sums, errors = map(np.asarray, outcome)

@@ -54,6 +54,7 @@ def findings(runs: Sequence[Path], data: str | None, epsilon: float) -> list[Fin
     """Checks every network, sound and broken; the other seeds' are what is transferred from."""
     from broken_models import BROKEN
 
+    from robmednas_tf.attacks.fgsm import SliceModel
     from robmednas_tf.attacks.victim import Victim
     from robmednas_tf.checks.examine import examine
     from robmednas_tf.checks.probe import Probe
@@ -66,7 +67,8 @@ def findings(runs: Sequence[Path], data: str | None, epsilon: float) -> list[Fin
     found = []
     for number, model in enumerate(models):
         other = {"another seed": victims[(number + 1) % len(victims)]}
-        kinds = {"sound": model, **{name: broken(model) for name, broken in BROKEN.items()}}
+        kinds: dict[str, SliceModel] = {"sound": model}
+        kinds |= {name: broken(model) for name, broken in BROKEN.items()}
         for name, kind in kinds.items():
             probe = Probe(Victim.traced(kind), batches, epsilon, other)
             found += examine(name, probe)

@@ -35,6 +35,7 @@ from robmednas_tf import machine
 from robmednas_tf.cli import subjects
 from robmednas_tf.data.cohort import open_folder
 from robmednas_tf.data.phantom import make_head
+from robmednas_tf.data.subjects import FileSubject
 
 LARGE, SMALL = (256, 256, 182), (32, 32, 8)
 NUM_LARGE, NUM_SMALL, BATCH_SIZE = (4, 12), 300, 6
@@ -76,7 +77,8 @@ def case_start(folder: str, cache: str) -> dict[str, float]:
     cohort.check()
     checked = time.perf_counter()
     prepared = subjects.prepare_subjects(cohort, SliceCache(Path(cache), SMALL[0]), cohort.names)
-    files = [path for subject in cohort for path in subject.files().values()]
+    stored = [subject for subject in cohort if isinstance(subject, FileSubject)]
+    files = [path for subject in stored for path in subject.files().values()]
     size = sum(each.num_bytes for each in prepared.values())
     return {
         "check_s": checked - began,

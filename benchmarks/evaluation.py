@@ -97,7 +97,8 @@ class ThreePasses:
             return tf.sign(tape.gradient(loss, mr))
 
         compiled = functools.partial(tf.function, reduce_retracing=True)
-        self._predict, self._sign = map(compiled, (predict, sign)) if in_graphs else (predict, sign)
+        self._predict = compiled(predict) if in_graphs else predict
+        self._sign = compiled(sign) if in_graphs else sign
 
     def __call__(self, volume: Volume, perturbations: Sequence[Perturbation]) -> Dice:
         """Scores a subject clean and under each perturbation."""
@@ -159,8 +160,10 @@ def measure(name: str, size: int, volumes: Sequence[Volume], repeats: int, in_gr
         traced = time.perf_counter() - started
         seconds, ratios = compare(
             {
-                "project": all_subjects(lambda each, own=inference: project(own, each), tested),
-                "naive": all_subjects(lambda each, own=perturbations: naive(each, own), tested),
+                "project": all_subjects(functools.partial(project, inference), tested),
+                "naive": all_subjects(
+                    functools.partial(naive, perturbations=perturbations), tested
+                ),
             },
             count,
         )

@@ -21,7 +21,7 @@ def groups_of(trainings: Mapping[Training, Candidate], size: int) -> list[Group]
 
     The last of a seed's trainings, too few for a group, are left out.
     """
-    found = []
+    found: list[Group] = []
     for seed in sorted({seed for _, seed in trainings}):
         own = sorted(key for key in trainings if key[1] == seed)
         found += [own[begin : begin + size] for begin in range(0, len(own) - size + 1, size)]
@@ -56,27 +56,30 @@ def print_groups(
         pruner = Pruner(HALVING, each)
         name = f"halving at {', '.join(map(str, each))}"
         for limit, text in ((1.0, name), (THIRD, f"{name}, a third of the epochs")):
-            pairs = [_searched(group, trainings, pruner, limit * whole) for group in groups]
-            winners, epochs = ([pair[place] for pair in pairs] for place in (0, 1))
-            searches.append((text, winners, [spent / whole for spent in epochs]))
+            found = [_searched(group, trainings, pruner, limit * whole) for group in groups]
+            searches.append(
+                (text, [winner for winner, _ in found], [spent / whole for _, spent in found])
+            )
     third = round(size * THIRD)
-    winners = [max(group[:third], key=lambda key: trainings[key].score) for group in groups]
-    searches.append(("a third of the candidates", winners, [third / size] * len(groups)))
-    for text, winners, epochs in searches:
-        pairs = list(zip(winners, full, strict=True))
-        same = sum(one == other for one, other in pairs)
-        cells = [
-            _difference([trainings[one].score - trainings[other].score for one, other in pairs]),
-            _difference(
-                [trainings[one].quality - trainings[other].quality for one, other in pairs]
-            ),
-        ]
-        known = [(again[one], again[other]) for one, other in pairs if {one, other} <= again.keys()]
-        cells.append(_difference([one - other for one, other in known]))
-        print(
-            f"| {text} | {np.mean(epochs):.2f} | {same} of {len(groups)} | {' | '.join(cells)} | "
-            f"{len(groups)}, {len(known)} |"
-        )
+    firsts = [max(group[:third], key=lambda key: trainings[key].score) for group in groups]
+    searches.append(("a third of the candidates", firsts, [third / size] * len(groups)))
+    for text, winners, shares in searches:
+        cells = _cells(list(zip(winners, full, strict=True)), trainings, again)
+        print(f"| {text} | {np.mean(shares):.2f} | {' | '.join(cells)} |")
+
+
+def _cells(
+    pairs: Sequence[tuple[Training, Training]],
+    trainings: Mapping[Training, Candidate],
+    again: Mapping[Training, float],
+) -> list[str]:
+    """Returns how the winners of searches differ from those of full ones, pair by pair."""
+    same = sum(one == other for one, other in pairs)
+    scores = [trainings[one].score - trainings[other].score for one, other in pairs]
+    qualities = [trainings[one].quality - trainings[other].quality for one, other in pairs]
+    known = [again[one] - again[other] for one, other in pairs if {one, other} <= again.keys()]
+    differences = [_difference(each) for each in (scores, qualities, known)]
+    return [f"{same} of {len(pairs)}", *differences, f"{len(pairs)}, {len(known)}"]
 
 
 def _searched(

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras_tuner
 import numpy as np
 
-from robmednas_tf.search.pruning import HALVING, HYPERBAND, Pruner
+from robmednas_tf.search.pruning import HALVING, HYPERBAND, Pruner, Rung
 from robmednas_tf.search.trials import RUNNING, TrialRecord, id_of
 
 OBJECTIVE = keras_tuner.Objective("score", "max")
@@ -97,14 +97,9 @@ def replay(
     records: list[TrialRecord] = []
     ended, epochs = [], 0
     for number, candidate in enumerate(candidates):
-        rungs: list[dict] = []
-        for epoch in () if pruner is None else pruner.rungs_of(number):
-            metrics = {OBJECTIVE.name: candidate.scores[epoch]}
-            rung = pruner.judge(records, _record(number, rungs), epoch, metrics, OBJECTIVE)
-            rungs.append(rung.to_dict())
-            if not rung.goes_on:
-                epochs += epoch
-                break
+        rungs = [] if pruner is None else _rungs(pruner, records, number, candidate)
+        if rungs and not rungs[-1].goes_on:
+            epochs += rungs[-1].epoch
         else:
             epochs += max(candidate.scores)
             ended.append(candidate)
@@ -127,6 +122,19 @@ def print_replay(
     for each in rungs:
         for name in (HALVING, HYPERBAND):
             print(_line(candidates, Pruner(name, each), orders))
+
+
+def _rungs(
+    pruner: Pruner, records: Sequence[TrialRecord], number: int, candidate: Candidate
+) -> list[Rung]:
+    """Returns what becomes of a candidate at its rungs, up to the one where it is stopped."""
+    rungs: list[Rung] = []
+    for epoch in pruner.rungs_of(number):
+        metrics = {OBJECTIVE.name: candidate.scores[epoch]}
+        rungs.append(pruner.judge(records, _record(number, rungs), epoch, metrics, OBJECTIVE))
+        if not rungs[-1].goes_on:
+            break
+    return rungs
 
 
 def _line(candidates: Sequence[Candidate], pruner: Pruner, orders: int) -> str:
@@ -159,5 +167,6 @@ def _score(candidate: Candidate) -> float:
     return candidate.score
 
 
-def _record(number: int, rungs: list[dict]) -> TrialRecord:
-    return TrialRecord(id_of(number), number, RUNNING, 1, "random", {}, details={"rungs": rungs})
+def _record(number: int, rungs: Sequence[Rung]) -> TrialRecord:
+    details = {"rungs": [rung.to_dict() for rung in rungs]}
+    return TrialRecord(id_of(number), number, RUNNING, 1, "random", {}, details=details)

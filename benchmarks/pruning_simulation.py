@@ -145,9 +145,9 @@ def print_simulation(seeds: int, correlations: list[tuple[float, ...]]) -> None:
     space = keras_tuner.HyperParameters()
     declare_space(space, SPACE)
     for seed in range(seeds):
-        landscapes = [Landscape((kind, seed), space) for kind in ("worth", "speed")]
+        worth, speed = (Landscape((kind, seed), space) for kind in ("worth", "speed"))
         for name, (num_trials, pruner, each) in cases.items():
-            curves = Curves(*landscapes, dict(zip(RUNGS, each, strict=True)), seed)
+            curves = Curves(worth, speed, dict(zip(RUNGS, each, strict=True)), seed)
             found[name].append(search(curves, num_trials, pruner, seed))
     print("| search | epochs | worth of the winner | difference | after a third, difference |")
     print("|---|---|---|---|---|")

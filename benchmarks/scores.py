@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import io
 import itertools
 import math
@@ -52,14 +53,12 @@ def random_architectures(count: int) -> list[tuple[Values, Architecture]]:
     declare_space(space, SPACE)
     tried: dict[str, Values] = {}
     drawn = []
+
+    def propose(number: int, salt: int) -> tuple[Values, str]:
+        return random_values(space, 0, number, salt), "random"
+
     for number in range(count):
-        found = untried(
-            space,
-            tried,
-            lambda salt, own=number: (random_values(space, 0, own, salt), "random"),
-            0,
-            number,
-        )
+        found = untried(space, tried, functools.partial(propose, number), 0, number)
         if found is None:
             raise SystemExit(f"The space has only {number} architectures.")
         values = tried[key_of(found[0])] = found[0]

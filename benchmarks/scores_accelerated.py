@@ -36,7 +36,8 @@ def prepare(folder: Path) -> None:
         (subjects.search.train, subjects.search.validation, subjects.scoring, subjects.apart),
         strict=True,
     )
-    arrays = {}
+    # To a type checker a name might be `allow_pickle`, whose value is no array.
+    arrays: dict[str, Any] = {}
     for name, own in parts:
         pairs = [tuple(zip(*read_slices(each), strict=True)) for each in own]
         arrays |= {f"{name}_mr": np.stack([mr for mr, _ in pairs])}

@@ -94,7 +94,7 @@ def workers(process: int) -> dict[int, str]:
 
     Ray's own agents are not among them: with these its node ends, and so does the search.
     """
-    found = {}
+    found: dict[int, str] = {}
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):
             found |= workers(child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -20,7 +21,7 @@ def differences(expected: Search, found: Search, executor: str) -> list[str]:
     wrong = [f"left over: {path}" for path in left_over(found.folder)]
     if executor != LOCAL:
         return [*wrong, *lost_or_twice(found), *changed(expected, found)]
-    pairs = {
+    pairs: dict[str, Sequence[object]] = {
         "trials": [[_outcome(each) for each in one.trials()] for one in (expected, found)],
         "repeats": [[_repeat(each) for each in one.repeats()] for one in (expected, found)],
         "files": [_files(one.folder) for one in (expected, found)],
@@ -65,7 +66,8 @@ def changed(expected: Search, found: Search) -> list[str]:
 
 def num_attempts(search: Search) -> int:
     """Returns how often a search has begun its trials and repeats."""
-    return sum(each.attempts for each in (*search.trials(), *search.repeats()))
+    trials = sum(each.attempts for each in search.trials())
+    return trials + sum(each.attempts for each in search.repeats())
 
 
 def lost_attempts(search: Search, most: int) -> list[str]:

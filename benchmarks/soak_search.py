@@ -36,18 +36,29 @@ class Search:
     def __init__(self, folder: Path, cache: Path, flags: list[str]):
         self.folder, self._log = folder, folder.with_suffix(".log")
         paths = (f"--output_dir={folder}", f"--cache_dir={cache}")
-        self.process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._command = [sys.executable, "run_search.py", *SEARCH, *flags, *paths]
 
     def start(self) -> None:
         """Starts the command, or starts it again."""
         self._started = time.time()
         with self._log.open("a") as log:
-            self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process that was started last.
+
+        Raises:
+            RuntimeError: If none was.
+        """
+        if self._process is None:
+            raise RuntimeError("The search must be started first.")
+        return self._process
 
     def is_running(self) -> bool:
         """Whether the process is there."""
-        return self.process is not None and self.process.poll() is None
+        return self._process is not None and self._process.poll() is None
 
     def wait_until(self, is_so: Callable[[], bool], seconds: float, every_s: float = 0.001) -> bool:
         """Waits for something, for the process's end or for some seconds, whichever is first."""

@@ -25,6 +25,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -51,7 +52,7 @@ NUM_TIMED, NUM_SLOW_TIMED = 9, 2
 LANDSCAPES = ("fitted", "smooth", "interacting", "quiet")
 
 
-def architecture(values: Values) -> Architecture:
+def architecture(values: Mapping[str, Any]) -> Architecture:
     """Returns the architecture that values of a search name."""
     hp = keras_tuner.HyperParameters()
     hp.values = values

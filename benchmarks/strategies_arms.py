@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras_tuner
 import optuna
@@ -19,7 +20,7 @@ from robmednas_tf.search.quiet import quiet_optuna
 from robmednas_tf.search.sampling import Values, random_values, walk
 from robmednas_tf.search.trials import COMPLETED, TrialRecord, id_of, write_trial
 
-Space = keras_tuner.HyperParameters
+Space: TypeAlias = keras_tuner.HyperParameters
 Score = Callable[[Values], float]
 _NONE: Mapping[str, Any] = {}
 
@@ -134,9 +135,7 @@ def _studied(study: optuna.Study, space: Space, num_trials: int, score: Score) -
     for _ in range(num_trials):
         began = _now()
         trial = study.ask()
-        values = walk(
-            space, lambda each, _, own=trial: own.suggest_categorical(each.name, each.values)
-        )
+        values = walk(space, functools.partial(_suggested, trial))
         suggestion = _since(began)
         found = score(values)
         began = _now()
@@ -144,9 +143,13 @@ def _studied(study: optuna.Study, space: Space, num_trials: int, score: Score) -
         yield Trial(values, found, suggestion, _since(began))
 
 
+def _suggested(trial: optuna.Trial, hyperparameter: Any, place: int) -> Any:
+    return trial.suggest_categorical(hyperparameter.name, hyperparameter.values)
+
+
 def _finished(space: Space, values: Values, score: float) -> optuna.trial.FrozenTrial:
     choices = {each.name: tuple(each.values) for each in space.space}
-    distributions = {
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
         name: optuna.distributions.CategoricalDistribution(choices[name]) for name in values
     }
     return optuna.trial.create_trial(value=score, params=values, distributions=distributions)

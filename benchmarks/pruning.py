@@ -6,10 +6,10 @@
     python benchmarks/pruning.py groups --scores=benchmarks/tables/accelerated.csv
 
 `searches` runs two TPE searches a seed on made-up heads that are new for each seed: one without a
-pruner and one with successive halving, whose trials count until a share of the other's epochs, a
-third, is spent. The search's own best score is the luckiest of many, so the two winners are trained
-again with new seeds and scored on heads that no search has seen; the difference of these scores is
-what counts. What is done in the folder is not done again.
+pruner and one with successive halving, whose trials count all, and until a share of the other's
+epochs, a third, is spent. The search's own best score is the luckiest of many, so the winners are
+trained again with new seeds and scored on heads that no search has seen; the difference of these
+scores is what counts. What is done in the folder is not done again.
 
 `replay` puts random candidates whose scores at every rung are known in random orders, and asks what
 either way would have found, for how many epochs; `groups` makes disjoint random searches of them.
@@ -24,7 +24,7 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,8 @@ SPACE = SearchSpace(max_depth=3, filters=(8, 16, 32))
 NUM_SLICES, NUM_UNSEEN, NUM_REPEATS = 24, 4, 2
 ATTACK = Perturbation("fgsm", 0.2)
 OBJECTIVE = keras_tuner.Objective("adversarial_dice", "max")
-SIDES = ("none", "halving")
+# All to the end; those that halving leaves; the first of these, within a share of the epochs.
+SIDES = ("none", "halving", "share")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Setting:
         training: Of a candidate.
         pruner: Of the searches that have one.
         num_trials: Of a search.
-        share: Of the other search's epochs, what a search with a pruner may spend.
+        share: Of the full search's epochs, where the third side's trials end.
     """
 
     image_size: int
@@ -127,24 +128,24 @@ def quality(
 
 
 def compare(folder: Path, setting: Setting, seed: int) -> dict[str, float]:
-    """Runs both searches of one seed and returns what they found and spent."""
+    """Runs both searches of one seed and returns what each side found and spent."""
     cache = SliceCache(folder / "cache" / str(seed), setting.image_size)
     shape = (setting.image_size, setting.image_size, NUM_SLICES)
     heads = [cache.prepare(subject) for subject in open_phantom(6 + NUM_UNSEEN, shape, seed)]
     data = SearchData(tuple(heads[:4]), tuple(heads[4:5]), tuple(heads[5:6]))
     hypermodel = UNetHyperModel(SPACE, data, setting.training, ATTACK, seed)
+    full, halved = (
+        search(folder / f"{seed}-{side}", hypermodel, setting.num_trials, pruner)
+        for side, pruner in zip(SIDES, (None, setting.pruner), strict=False)
+    )
+    shared = within(halved, setting.share * sum(map(epochs_of, full)))
     found: dict[str, float] = {"seed": seed}
-    budget = math.inf
-    for side, pruner in zip(SIDES, (None, setting.pruner), strict=True):
-        trials = search(folder / f"{seed}-{side}", hypermodel, setting.num_trials, pruner)
-        records = within(trials, budget)
+    for side, records in zip(SIDES, (full, halved, shared), strict=True):
         winner = best(records, OBJECTIVE.direction)[0]
-        epochs = sum(map(epochs_of, records))
-        budget = epochs * setting.share
         path = folder / f"{seed}-quality.json"
         found |= {
             f"{side}_trials": len(records),
-            f"{side}_epochs": epochs,
+            f"{side}_epochs": sum(map(epochs_of, records)),
             f"{side}_best": winner.score or math.nan,
             f"{side}_quality": quality(path, winner, hypermodel, heads[6:]),
         }
@@ -152,8 +153,8 @@ def compare(folder: Path, setting: Setting, seed: int) -> dict[str, float]:
 
 
 def run_searches(folder: Path, setting: Setting, seeds: Sequence[int]) -> None:
-    """Runs every seed that is not done, and prints and writes the table."""
-    rows = []
+    """Runs every seed that is not done, and writes and prints the table."""
+    rows: list[dict[str, float]] = []
     for seed in seeds:
         rows.append(compare(folder, setting, seed))
         with (folder / "searches.csv").open("w", newline="") as file:
@@ -161,17 +162,25 @@ def run_searches(folder: Path, setting: Setting, seeds: Sequence[int]) -> None:
             writer.writeheader()
             writer.writerows(rows)
         print(rows[-1], flush=True)
-    share = np.mean([row["halving_epochs"] / row["none_epochs"] for row in rows])
-    print(f"\nEpochs: {share:.2f} of the full search's.")
-    for what in ("best", "quality"):
-        pairs = np.array([[row[f"{name}_{what}"] for name in SIDES] for row in rows])
-        differences = pairs[:, 1] - pairs[:, 0]
-        low, high = mean_interval(differences.tolist())
-        print(
-            f"{what}: {pairs[:, 0].mean():.4f} full, {pairs[:, 1].mean():.4f} halving; difference "
-            f"{differences.mean():+.4f} (95 % {low:+.4f} to {high:+.4f}), not below in "
-            f"{(differences >= 0).sum()} of {len(rows)}"
-        )
+    print_pairs(rows)
+
+
+def print_pairs(rows: Sequence[Mapping[str, float]]) -> None:
+    """Prints how the sides with a pruner differ from the full search, as means over seeds."""
+    for side in SIDES[1:]:
+        shares = [row[f"{side}_epochs"] / row["none_epochs"] for row in rows]
+        same = sum(row[f"{side}_best"] == row["none_best"] for row in rows)
+        print(f"\n{side}: {np.mean(shares):.2f} of the epochs; the same winner in {same}.")
+        for what in ("best", "quality"):
+            full, other = (
+                np.array([row[f"{name}_{what}"] for row in rows]) for name in ("none", side)
+            )
+            low, high = mean_interval((other - full).tolist())
+            print(
+                f"{what}: {full.mean():.4f} full, {other.mean():.4f} {side}; difference "
+                f"{(other - full).mean():+.4f} (95 % {low:+.4f} to {high:+.4f}), not below in "
+                f"{(other >= full).sum()} of {len(rows)}"
+            )
 
 
 def main() -> None:

@@ -92,8 +92,7 @@ def _do(
             if rate is None:
                 return None
             left = seconds_left(plan, costs, rate, spent_here(marks))
-            of_these = {name: seconds for name, seconds in left.items() if name in names}
-            return seconds_together(plan, of_these, settings.jobs)
+            return seconds_together(plan, left, names, settings.jobs)
 
         study = StudyRun(settings, plan, marks, time_left)
         study.run(wanted)

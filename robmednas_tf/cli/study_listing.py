@@ -37,7 +37,7 @@ def listing(
         state = "done" if step.name in spent else format_seconds(left.get(step.name, float("nan")))
         follows = _in_short(step.after)
         lines.append(f"{step.name:<{width}}  {state:>10}  {follows}".rstrip())
-    seconds = seconds_together(plan, {name: left[name] for name in left if name in wanted}, jobs)
+    seconds = seconds_together(plan, left, wanted, jobs)
     num_done = sum(name in spent for name in wanted)
     in_end, most = disk_bytes(plan, costs)
     machine = f" on {rate.host}, {rate.device}" if rate is not None else ""

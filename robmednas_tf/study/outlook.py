@@ -57,15 +57,18 @@ def seconds_left(
     }
 
 
-def seconds_together(plan: Plan, seconds: Mapping[str, float], jobs: int) -> float:
+def seconds_together(
+    plan: Plan, seconds: Mapping[str, float], wanted: Container[str], jobs: int
+) -> float:
     """Returns how long steps take that are done several at a time, each as soon as it can be.
 
     Args:
         plan: The steps.
-        seconds: How long each of those takes that are to be done, by name.
+        seconds: How long each of those takes that are not done, by name.
+        wanted: Names of those that are to be done.
         jobs: How many at a time.
     """
-    waiting = [step for step in plan.steps if step.name in seconds]
+    waiting = [step for step in plan.steps if step.name in seconds and step.name in wanted]
     running: list[tuple[float, str]] = []
     now = 0.0
     while waiting or running:

@@ -33,10 +33,12 @@ def test_steps_at_a_time_wait_for_those_they_follow_and_for_their_turn():
         )
     )
     seconds = {"long": 10.0, "short": 2.0, "next": 3.0, "last": 1.0}
-    assert seconds_together(plan, seconds, 1) == 16
-    assert seconds_together(plan, seconds, 2) == 11
-    assert seconds_together(plan, {**seconds, "next": 9.0}, 2) == 12
-    assert seconds_together(plan, {}, 2) == 0
+    every = {*seconds}
+    assert seconds_together(plan, seconds, every, 1) == 16
+    assert seconds_together(plan, seconds, every, 2) == 11
+    assert seconds_together(plan, {**seconds, "next": 9.0}, every, 2) == 12
+    assert seconds_together(plan, seconds, {"short", "next"}, 2) == 5
+    assert seconds_together(plan, {}, every, 2) == 0
 
 
 def test_weights_that_are_read_no_more_do_not_count(plan, costs):

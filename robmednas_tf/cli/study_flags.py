@@ -6,12 +6,14 @@ Most are the commands' own flags, taken over as they are: help, default and doma
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterable
 
 from absl import flags
 
 from robmednas_tf.cli import data_flags, eval_flags, search_flags, train_flags
-from robmednas_tf.models.architecture import NAMED
+from robmednas_tf.cli.train_architecture import find_architecture
+from robmednas_tf.models.architecture import NAMED, Architecture
 from robmednas_tf.study.arms import SELECT_ON
 from robmednas_tf.study.plan import STUDY, StepFlags
 
@@ -147,7 +149,6 @@ flags.DEFINE_string(
     "alone into --output_dir, and do nothing else.",
     flag_values=FLAGS,
 )
-BASELINE_FILE = "steps/baseline.json"
 # What says how a study is called, not what it is.
 OF_ONE_CALL = ("list", "jobs", "only", "until", "tables_from")
 
@@ -161,11 +162,19 @@ def step_flags() -> StepFlags:
         train=("--brief", *_lines((*_DATA, *_TRAINING, *_TRAIN), _RENAMED_TRAIN)),
         adversarial=("--adversarial", *_lines(("replacement_probability",))),
         evaluate=_lines((*_DATA, *_EVALUATE, "batch_size")),
-        # A file may lie elsewhere on the next machine: the study keeps a copy.
-        baseline=FLAGS.baseline if FLAGS.baseline in NAMED else f"{STUDY}/{BASELINE_FILE}",
+        # A file may lie elsewhere on the next machine, or change: the study keeps a copy.
+        baseline=FLAGS.baseline
+        if FLAGS.baseline in NAMED
+        else f"{STUDY}/{baseline_file(find_architecture(FLAGS.baseline))}",
         num_slices=FLAGS.num_slices,
         draw=_lines(("max_depth", "patterns", "filters", "reduction_ratios")),
     )
+
+
+def baseline_file(architecture: Architecture) -> str:
+    """Returns where a study keeps its baseline, from its folder on: another one, another name."""
+    digest = hashlib.sha256(architecture.to_json().encode()).hexdigest()
+    return f"steps/baseline_{digest[:8]}.json"
 
 
 def places() -> dict[str, tuple[str, ...]]:

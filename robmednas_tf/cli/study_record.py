@@ -8,7 +8,7 @@ from robmednas_tf.adversarial import AdversarialConfig
 from robmednas_tf.attacks.notation import Perturbation
 from robmednas_tf.cli import study_flags
 from robmednas_tf.cli.command import flag_file
-from robmednas_tf.cli.study_flags import BASELINE_FILE, FLAGS, OF_ONE_CALL
+from robmednas_tf.cli.study_flags import FLAGS, OF_ONE_CALL, baseline_file
 from robmednas_tf.cli.study_settings import StudySettings
 from robmednas_tf.config import PHANTOM
 from robmednas_tf.data.cohort import Cohort
@@ -44,7 +44,8 @@ def write_study_record(settings: StudySettings, cohort: Cohort, whole: Split) ->
         if line.lstrip("-").partition("=")[0].removeprefix("no") not in OF_ONE_CALL
     ]
     write_text(settings.output_dir / "flags.cfg", "\n".join(lines) + "\n")
-    write_text(settings.output_dir / BASELINE_FILE, settings.baseline.to_json() + "\n")
+    baseline = settings.output_dir / baseline_file(settings.baseline)
+    write_text(baseline, settings.baseline.to_json() + "\n")
     write_json(
         settings.output_dir / "split.json",
         {"command": "study", "name": cohort.name, "study": whole.to_dict()},

@@ -83,6 +83,15 @@ def test_a_study_that_is_done_is_done_at_once(study, finished):
     assert time.monotonic() - began < 60
 
 
+def test_another_baseline_makes_another_study(study, refusal, tmp_path):
+    folder, _ = study
+    other = tmp_path / "other.json"
+    other.write_text(Path("configs/architectures/baseline_depth3.json").read_text("utf-8"), "utf-8")
+    line = refusal(main, FLAGS, *SMALL, f"--output_dir={folder}", f"--baseline={other}")
+    assert "'train/baseline/01'" in line
+    assert "--architecture" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

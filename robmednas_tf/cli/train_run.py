@@ -30,6 +30,7 @@ from robmednas_tf.evaluation.inference import AttackedInference
 from robmednas_tf.export import export_keras, export_saved_model
 from robmednas_tf.files import write_json, write_text
 from robmednas_tf.models.architecture import Architecture
+from robmednas_tf.report.training_wording import kept_first
 
 _MADE, _RECIPE = "training.json", "run.json"
 
@@ -218,7 +219,7 @@ class TrainRun:
     def _say_where(self, made: dict[str, Any]) -> None:
         report = "" if self.settings.brief else f"Report:  {self.folder / 'report.html'}\n"
         print(
-            f"Kept: {_kept(made)}\n"
+            f"Kept: {_kept(made)}\n{_warning(made)}"
             f"{report}"
             f"Model:   {self.folder / 'model'}\n"
             f"Curves:  tensorboard --logdir {self.folder / 'tensorboard'}\n"
@@ -234,3 +235,8 @@ def _kept(made: dict[str, Any]) -> str:
         f"{history['val_loss'][best]:.5f}, Dice {history['val_dice_clean'][best]:.3f} clean, "
         f"{history['val_dice_adversarial'][best]:.3f} attacked"
     )
+
+
+def _warning(made: dict[str, Any]) -> str:
+    warning = kept_first(made["best_epoch"], len(made["history"]["loss"]))
+    return warning and f"Note: {warning}\n"

@@ -16,12 +16,13 @@ from robmednas_tf.report.conditions import (
     file_name,
     has_many_steps,
 )
+from robmednas_tf.report.evaluation_alarms import remarks
 from robmednas_tf.report.evaluation_captions import own_notes, shared_notes
 from robmednas_tf.report.evaluation_contents import EvaluatedModel, EvaluationReport
 from robmednas_tf.report.evaluation_figures import draw_accuracy_vs_robustness, draw_curves
 from robmednas_tf.report.evaluation_slices import draw_perturbations, draw_slices
 from robmednas_tf.report.evaluation_tables import result_tables
-from robmednas_tf.report.evaluation_wording import beaten_by_lookup_table, summary
+from robmednas_tf.report.evaluation_wording import summary
 from robmednas_tf.report.metrics_csv import write_metrics_csv
 from robmednas_tf.report.page import Drawn, write_drawn, write_page
 from robmednas_tf.report.table_files import write_tables
@@ -52,7 +53,7 @@ def write_evaluation_report(path: Path, report: EvaluationReport) -> None:
         kind="evaluation",
         report=report,
         summary=summary(report),
-        is_alarm=bool(beaten_by_lookup_table(report)),
+        remarks=remarks(report),
         key_figures=overview.key_figures(report),
         change_tables=overview.change_tables(report),
         results=[(table, own_notes(report, table)) for table in results],

@@ -11,13 +11,13 @@ from robmednas_tf.evaluation.statistics import compare_paired, summarize_values
 from robmednas_tf.report import wording
 from robmednas_tf.report.conditions import condition_label, condition_phrase
 from robmednas_tf.report.evaluation_captions import p_value, power_phrase
-from robmednas_tf.report.evaluation_contents import LOOKUP_TABLE, EvaluationReport
+from robmednas_tf.report.evaluation_contents import EvaluationReport
 
 _MOST_TOLD = 2
 
 
 def summary(report: EvaluationReport) -> list[str]:
-    """Returns paragraphs: what was evaluated and attacked, what was found, what it rests on."""
+    """Returns paragraphs: what was evaluated and attacked, and what was found."""
     done = [_what_was_done(report), *_what_was_attacked(report)]
     found = [
         text
@@ -26,7 +26,7 @@ def summary(report: EvaluationReport) -> list[str]:
     ]
     if not report.attacks:
         found = list(_what_was_found_clean(report))
-    paragraphs = (done, found, [_against_lookup_table(report)])
+    paragraphs = (done, found)
     return [text for text in map(" ".join, paragraphs) if text]
 
 
@@ -64,19 +64,6 @@ def _as_robust(report: EvaluationReport, best: str, condition: str) -> list[str]
         name
         for name in report.model_names
         if wording.number(mean_of(report, name, condition), 3) == highest
-    ]
-
-
-def beaten_by_lookup_table(report: EvaluationReport) -> list[str]:
-    """Returns the models that on clean input do not beat the look-up table in Dice and MAE."""
-    if not report.has_lookup_table:
-        return []
-    dice, mae = (mean_of(report, LOOKUP_TABLE, CLEAN, metric) for metric in ("dice", "mae"))
-    return [
-        name
-        for name in report.model_names
-        if mean_of(report, name, CLEAN, "dice") <= dice
-        or mean_of(report, name, CLEAN, "mae") >= mae
     ]
 
 
@@ -208,25 +195,4 @@ def _significance(report: EvaluationReport, model: str, condition: str) -> str:
     return (
         f"Their difference in Dice under the attack is not statistically significant {tested}; "
         "that does not show that they are equally robust."
-    )
-
-
-def _against_lookup_table(report: EvaluationReport) -> str:
-    if not report.has_lookup_table:
-        return ""
-    scores = (
-        f"(mean Dice {wording.number(mean_of(report, LOOKUP_TABLE, CLEAN), 3)}, error "
-        f"{wording.number(mean_of(report, LOOKUP_TABLE, CLEAN, 'mae'), 1)} HU)"
-    )
-    worse = beaten_by_lookup_table(report)
-    if not worse:
-        subject = "Every network" if len(report.models) > 1 else "The network"
-        return (
-            f"{subject} beats the intensity look-up table {scores}, which knows grey values and "
-            "no anatomy: the least that is asked of it."
-        )
-    verb = "does" if len(worse) == 1 else "do"
-    return (
-        f"{wording.listed(worse)} {verb} not beat an intensity look-up table {scores}, which knows "
-        "grey values and no anatomy, in both Dice and error: robust or not, of little use."
     )

@@ -14,6 +14,7 @@ from robmednas_tf.files import replaced_atomically
 from robmednas_tf.report import study_tables as tables
 from robmednas_tf.report import study_wording as wording
 from robmednas_tf.report.conditions import condition_label
+from robmednas_tf.report.evaluation_alarms import remarks
 from robmednas_tf.report.evaluation_alternatives import of_accuracy_vs_robustness, of_curves
 from robmednas_tf.report.evaluation_captions import own_notes, shared_notes
 from robmednas_tf.report.evaluation_figures import draw_accuracy_vs_robustness, draw_curves
@@ -77,6 +78,7 @@ def write_study_report(path: Path, results: StudyResults) -> None:
         data=wording.data_paragraph(results.info),
         method=wording.method(results.info),
         findings=summary(evaluation),
+        remarks=remarks(evaluation),
         key_figures=wording.key_figures(results),
         results=[(table, own_notes(evaluation, table)) for table in result_tables(evaluation)],
         shared_notes=shared_notes(evaluation),

@@ -191,11 +191,29 @@ def notes(results: StudyResults) -> list[str]:
         )
     if info.select_on == "test":
         found.append(how_picked(info))
+    found += _of_epochs(results)
     found.append(
         "The verdicts go by 95 % intervals, uncorrected: of twenty statements about nothing one "
         "would be judged by chance."
     )
     return found
+
+
+def _of_epochs(results: StudyResults) -> Iterator[str]:
+    first = sum(run.best_epoch == 1 < run.epochs for run in results.runs)
+    limit = int(results.info.number("epochs"))
+    last = sum(run.best_epoch == limit for run in results.runs)
+    of_all = f"of {wording.plural(len(results.runs), 'training')}"
+    if first:
+        yield (
+            f"In {first} {of_all} no later epoch had a lower validation loss than the first: these "
+            "networks are hardly trained. Give a larger --patience (0 never stops early)."
+        )
+    if 2 * last > len(results.runs):
+        yield (
+            f"In {last} {of_all} the last epoch allowed was the best: they had not converged, and "
+            "the figures are of a short budget."
+        )
 
 
 def key_figures(results: StudyResults) -> list[tuple[str, str, str]]:

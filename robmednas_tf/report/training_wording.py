@@ -24,6 +24,7 @@ def summary(report: TrainingReport) -> str:
     sentences = [
         _what_was_done(report),
         _what_was_kept(report),
+        kept_first(report.best_epoch, report.num_epochs),
         attack_phrase(report.attack),
     ]
     if report.attack.size and report.scores and report.scores[-1].rows:
@@ -79,6 +80,21 @@ def of_curves(report: TrainingReport, what: str) -> str:
     return (
         f"Line plot of {what} by epoch, 1 to {report.num_epochs}; the best is epoch "
         f"{report.best_epoch + 1}. {'; '.join(curves) or 'Nothing was measured'}."
+    )
+
+
+def kept_first(best_epoch: int, num_epochs: int) -> str:
+    """Returns a warning where the first of several epochs was kept; else nothing.
+
+    Args:
+        best_epoch: From 0.
+        num_epochs: Epochs that ended.
+    """
+    if best_epoch > 0 or num_epochs < 2:
+        return ""
+    return (
+        "No later epoch had a lower validation loss, so that the network is hardly trained. Give "
+        "a larger --patience (0 never stops early) or more validation subjects."
     )
 
 

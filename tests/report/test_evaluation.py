@@ -219,6 +219,20 @@ def test_networks_worse_than_the_look_up_table_raise_an_alarm(tmp_path):
     assert "Every network beats" not in page.text
 
 
+def test_networks_without_a_region_raise_an_alarm(tmp_path):
+    report = _plain(3, names=["A", "B", "C"])
+    # Bone that one subject lacks is undefined there, and no Dice of 0.
+    for name, regions in {"B": ["air", "bone"], "C": ["bone"]}.items():
+        for region in regions:
+            report = with_scores(report, name, region, dice=[0.0] * 6 + [math.nan])
+    report = with_scores(report, "A", "bone", dice=[0.0] * 6 + [0.2])
+    page = _write(tmp_path, report)
+    assert "B finds no air and no bone; C finds no bone, in any subject" in page.text
+    assert "A finds no" not in page.text
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<p class="lead alarm">B finds no air' in text
+
+
 def test_names_are_escaped(tmp_path):
     name = "<b>\"Tom\" & 'Jerry' $x_1$ % \\ {</b>"
     report = make_evaluation(

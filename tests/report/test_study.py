@@ -254,6 +254,20 @@ def test_single_repeats_decide_nothing_over_repeats():
     assert any("1 repeat" in note for note in notes(study))
 
 
+@pytest.mark.parametrize(
+    ("best_epoch", "words"),
+    [(1, "no later epoch had a lower"), (40, "they had not converged"), (30, None)],
+)
+def test_trainings_that_were_too_short_are_told(study, best_epoch, words):
+    runs = [dataclasses.replace(run, epochs=40, best_epoch=best_epoch) for run in study.runs]
+    info = dataclasses.replace(study.info, settings={**study.info.settings, "epochs": "40"})
+    told = " ".join(notes(dataclasses.replace(study, info=info, runs=runs)))
+    for each in ("no later epoch had a lower", "they had not converged"):
+        assert (each in told) == (each == words)
+    if words:
+        assert f"In {len(runs)} of {len(runs)} trainings" in told
+
+
 def test_repeats_stand_beside_their_range(study):
     table = repeats_table(study)
     row = next(row for row in table.rows if row[0] == "Baseline")

@@ -108,6 +108,12 @@ def test_any_number_of_epochs(tmp_path, num_epochs):
     assert f"of {num_epochs}" in page.text
 
 
+@pytest.mark.parametrize(("num_epochs", "best_epoch", "warned"), [(9, 0, 1), (9, 1, 0), (1, 0, 0)])
+def test_a_network_kept_from_its_first_epoch_is_warned_of(tmp_path, num_epochs, best_epoch, warned):
+    page = _write(tmp_path, make_training(num_epochs, best_epoch=best_epoch, panels=[]))
+    assert page.text.count("the network is hardly trained") == warned
+
+
 def test_undefined_values_break_nothing(tmp_path):
     history = {
         "loss": [math.nan, 0.0],

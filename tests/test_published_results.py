@@ -1,19 +1,32 @@
 """What is published of a study follows from the numbers that are published with it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from robmednas_tf.evaluation.statistics import summarize_values
 from robmednas_tf.report.study import write_study
+from robmednas_tf.report.study_contents import ARM
 from robmednas_tf.report.study_results import read_results
+from robmednas_tf.study.arms import ARMS
 
 PUBLISHED = sorted((Path(__file__).parents[1] / "docs" / "results").glob("*/results"))
 
 
-@pytest.mark.parametrize("results", PUBLISHED, ids=[path.parent.name for path in PUBLISHED])
-def test_published_tables_are_those_of_the_published_numbers(results, tmp_path):
-    write_study(tmp_path, read_results(results))
-    published = sorted(path for path in (results.parent / "tables").iterdir())
+@pytest.fixture(params=PUBLISHED, ids=lambda path: path.parent.name)
+def folder(request):
+    """The folder of a published study."""
+    return request.param.parent
+
+
+def test_the_phantom_and_the_real_cohort_are_published():
+    assert {"phantom", "sts"} <= {path.parent.name for path in PUBLISHED}
+
+
+def test_published_tables_are_those_of_the_published_numbers(folder, tmp_path):
+    write_study(tmp_path, read_results(folder / "results"))
+    published = sorted(path for path in (folder / "tables").iterdir())
     assert {path.name for path in published} == {
         path.name for path in (tmp_path / "tables").iterdir()
     }
@@ -23,7 +36,22 @@ def test_published_tables_are_those_of_the_published_numbers(results, tmp_path):
         )
 
 
-def test_something_is_published():
-    assert PUBLISHED
-    size = sum(path.stat().st_size for path in PUBLISHED[0].parents[1].rglob("*"))
-    assert size < 5e6
+def test_the_first_table_is_that_of_the_published_numbers(folder):
+    results = read_results(folder / "results")
+    text = (
+        (folder / "README.md")
+        .read_text(encoding="utf-8")
+        .replace("with adversarial training", "with AT")
+    )
+    for arm, label in ARMS.items():
+        cells = re.search(rf"^\| {label} \| (.+) \|$", text, re.MULTILINE)[1].split(" | ")
+        found = [
+            summarize_values(results.values(ARM, arm, condition, "dice"))
+            for condition in results.info.conditions
+        ]
+        expected = [f"{each.mean:.3f} ± {each.sd:.3f}" for each in found]
+        assert cells == [*expected, f"{found[1].mean - found[0].mean:.3f}"]
+
+
+def test_what_is_published_is_small(folder):
+    assert sum(path.stat().st_size for path in folder.rglob("*")) < 5e6

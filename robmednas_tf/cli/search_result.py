@@ -23,6 +23,7 @@ from robmednas_tf.export import export_model
 from robmednas_tf.files import write_json
 from robmednas_tf.models.architecture import Architecture
 from robmednas_tf.objectives import COSTS
+from robmednas_tf.report.training_wording import kept_first
 from robmednas_tf.search.candidates import train_anew
 from robmednas_tf.search.confirmation import Confirmation
 from robmednas_tf.search.executor import Executor, Job, WorkerLostError, run_one
@@ -99,9 +100,13 @@ def final_model(
                 line.close()
         except (FloatingPointError, InfeasibleTrialError, WorkerLostError) as error:
             note = f"The winner's training from scratch failed, so the trial's is kept: {error}"
-            print(f"Note: {note}", flush=True)
     if history is None:
         model = trial_model()
+    else:
+        losses = history["val_loss"]
+        note = kept_first(losses.index(min(losses)), len(losses)) or None
+    if note:
+        print(f"Note: {note}", flush=True)
     # Removed first: while the files change, no note may say that they are made.
     (folder / _MADE).unlink(missing_ok=True)
     export_model(model, folder, preprocessing=preprocessing)

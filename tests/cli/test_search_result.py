@@ -70,6 +70,12 @@ def test_an_interruption_or_a_full_disk_costs_no_attempt(make, tmp_path, error):
     assert [path.name for path in tmp_path.iterdir()] == ["training.json"]
 
 
+def test_a_winner_kept_from_its_first_epoch_is_warned_of(make, capsys):
+    result = make(lambda: ("anew", {"val_loss": [1.0, 2.0]}))
+    assert "hardly trained" in result.note
+    assert result.note in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "damage", [{"history": {}}, {"history": {"val_loss": ["x"]}}, {"history": 3}, {"recipe": 1}, []]
 )

@@ -1,15 +1,18 @@
 """What is published of a study follows from the numbers that are published with it."""
 
+import csv
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from robmednas_tf.evaluation.regions import REGIONS
 from robmednas_tf.evaluation.statistics import summarize_values
 from robmednas_tf.report.study import write_study
 from robmednas_tf.report.study_contents import ARM
 from robmednas_tf.report.study_results import read_results
-from robmednas_tf.study.arms import ARMS
+from robmednas_tf.study.arms import ARMS, BASELINE, ROBMEDNAS_T
 
 PUBLISHED = sorted((Path(__file__).parents[1] / "docs" / "results").glob("*/results"))
 
@@ -51,6 +54,43 @@ def test_the_first_table_is_that_of_the_published_numbers(folder):
         ]
         expected = [f"{each.mean:.3f} ± {each.sd:.3f}" for each in found]
         assert cells == [*expected, f"{found[1].mean - found[0].mean:.3f}"]
+
+
+def test_the_longer_trainings_table_is_that_of_their_numbers():
+    folder = PUBLISHED[0].parent
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    conditions = read_results(folder / "results").info.conditions
+    with (folder / "longer" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["region"] in REGIONS]
+    for arm in (BASELINE, ROBMEDNAS_T):
+        found = []
+        for condition in conditions:
+            # Of each repeat a mean over subjects, of each subject one over the regions it has.
+            means = [
+                np.mean(
+                    [
+                        np.nanmean([float(row["dice"] or "nan") for row in group])
+                        for group in _by(_where(repeat, condition=condition), "subject")
+                    ]
+                )
+                for repeat in _by(_where(rows, model=arm), "number")
+            ]
+            found.append(summarize_values(means))
+        expected = [f"{each.mean:.3f} ± {each.sd:.3f}" for each in found]
+        change = found[1].mean - found[0].mean
+        line = f"| {ARMS[arm]}, 60 epochs | {' | '.join(expected)} | {change:.3f} |"
+        assert line in text
+
+
+def _where(rows, **values):
+    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def _by(rows, name):
+    groups = {}
+    for row in rows:
+        groups.setdefault(row[name], []).append(row)
+    return groups.values()
 
 
 def test_what_is_published_is_small(folder):

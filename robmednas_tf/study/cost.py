@@ -22,9 +22,11 @@ _FORWARD, _GRADIENT = 1 / 3, 1.0
 _BOTH_PREDICTED = 2 * _FORWARD
 _NUM_DRAWS = 400
 _WEIGHT_BYTES = 4.0
-# Left by a step of a kind, its weights aside: measured; a search's grows with its trials.
-_LEFT_BYTES = {"search": 700e3, "train": 60e3, "eval": 400e3, "pick": 60e3, "collect": 5e6}
-_TRIAL_BYTES, _COMPARE_BYTES = 25e3, 5e6
+# Left by a step of a kind, its weights aside: measured on three studies of 16 to 96 pixels a side.
+# A search's grows with its trials; pictures of slices take most of the rest, and grow with the side.
+_LEFT_BYTES = {"train": 95e3, "eval": 200e3, "pick": 60e3}
+_TRIAL_BYTES = 70e3
+_PICTURE_BYTES_A_PIXEL = {"search": 23e3, "compare": 158e3, "collect": 105e3}
 # Of a prepared voxel: MR, CT and body mask.
 _VOXEL_BYTES = 9
 
@@ -173,10 +175,10 @@ class StudyCosts:
 
     def left_bytes(self, step: Step) -> float:
         """Returns what a step leaves for good, the weights of networks aside."""
-        if step.name == "compare":
-            return _COMPARE_BYTES
         trials = self.sizes.trials if step.command == "search" else 0
-        return _LEFT_BYTES.get(step.command, 2e3) + _TRIAL_BYTES * trials
+        kind = step.name if step.name == "compare" else step.command
+        pictures = _PICTURE_BYTES_A_PIXEL.get(kind, 0.0) * self.sizes.image_size
+        return _LEFT_BYTES.get(kind, 2e3) + _TRIAL_BYTES * trials + pictures
 
     def weights_bytes(self, step: Step) -> float:
         """Returns what the weights of a training, or those that were picked, take."""

@@ -11,7 +11,14 @@ import pytest
 
 from robmednas_tf.cli.study import main
 from robmednas_tf.cli.study_flags import FLAGS
+from robmednas_tf.cli.study_record import study_sizes
+from robmednas_tf.cli.study_settings import settings_from_flags
+from robmednas_tf.cli.subjects import open_cohort, split_subjects
+from robmednas_tf.data.split import split_search
 from robmednas_tf.study.arms import ARMS
+from robmednas_tf.study.cost import StudyCosts
+from robmednas_tf.study.outlook import disk_bytes
+from robmednas_tf.study.plan import make_plan
 
 SMALL = (
     *("--flagfile=configs/study_smoke.cfg", "--seeds=1", "--folds=0", "--repeats=1"),
@@ -90,6 +97,19 @@ def test_another_baseline_makes_another_study(study, refusal, tmp_path):
     line = refusal(main, FLAGS, *SMALL, f"--output_dir={folder}", f"--baseline={other}")
     assert "'train/baseline/01'" in line
     assert "--architecture" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "measured"), [("study_smoke", 9.5e6), ("study_phantom_short", 81e6)]
+)
+def test_the_disk_of_studies_that_were_run_is_foreseen(parsed, name, measured):
+    with parsed(FLAGS, f"--flagfile=configs/{name}.cfg"):
+        settings = settings_from_flags()
+        whole = split_subjects(open_cohort(settings.data), settings.data)
+        sub = split_search(whole.train, settings.num_subjects, settings.data.split_seed)
+        costs = StudyCosts(study_sizes(settings, whole, sub), settings.baseline, settings.space)
+    in_end, _ = disk_bytes(make_plan(settings.config, settings.steps), costs)
+    assert 0.75 < in_end / measured < 1.25
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ _BOTH_PREDICTED = 2 * _FORWARD
 _NUM_DRAWS = 400
 _WEIGHT_BYTES = 4.0
 # Left by a step of a kind, its weights aside: measured on three studies of 16 to 96 pixels a side.
-# A search's grows with its trials; pictures of slices take most of the rest, and grow with the side.
+# A search's grows with its trials; pictures of slices are most of the rest, and grow with the side.
 _LEFT_BYTES = {"train": 95e3, "eval": 200e3, "pick": 60e3}
 _TRIAL_BYTES = 70e3
 _PICTURE_BYTES_A_PIXEL = {"search": 23e3, "compare": 158e3, "collect": 105e3}

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from robmednas_tf.cli import command, study_flags
+from robmednas_tf.cli.run_record import flags_in
 from robmednas_tf.cli.study_record import write_study_record
 from robmednas_tf.cli.study_settings import StudySettings, settings_from_flags
 from robmednas_tf.cli.subjects import open_cohort, split_subjects
@@ -19,6 +20,7 @@ from robmednas_tf.files import write_json, write_text
 from robmednas_tf.report.study_contents import ARM, StudyInfo, StudyResults
 from robmednas_tf.report.study_results import read_results
 from robmednas_tf.search.outcome import OUTCOME_FILE
+from robmednas_tf.search.trials import sayable
 from robmednas_tf.study.marks import Mark, Marks
 from robmednas_tf.study.plan import make_plan
 from robmednas_tf.study.steps import Step
@@ -52,9 +54,8 @@ def take_step(step: Step, results: StudyResults, folder: Path) -> None:
         return
     [search] = [search for search in results.searches if (search.arm, search.number) == key]
     write_text(folder / "best_architecture.json", run.architecture.to_json() + "\n")
-    scores = [None if score != score else score for score in search.scores]
     found = {"seed": search.seed, "num_failed": search.num_failed, "seconds": search.seconds}
-    write_json(folder / OUTCOME_FILE, {**found, "scores": scores})
+    write_json(folder / OUTCOME_FILE, {**found, "scores": sayable(search.scores)})
 
 
 def require_same_searches(
@@ -66,11 +67,7 @@ def require_same_searches(
             f"--repeats must be at most what was published, {info.repeats}. "
             f"Received: {settings.config.repeats}."
         )
-    text = command.flag_file(study_flags.FLAGS, {})
-    now = {}
-    for line in text.splitlines():
-        name, mark, value = line.lstrip("-").partition("=")
-        now[name] = value if mark else "true"
+    now = flags_in(command.flag_file(study_flags.FLAGS, {}))
     known = (*MAY_DIFFER, *study_flags.OF_ONE_CALL)
     for name in sorted({*info.settings, *now} - {*known, *(f"no{each}" for each in known)}):
         if info.settings.get(name) != now.get(name):

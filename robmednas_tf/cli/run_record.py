@@ -75,6 +75,11 @@ def read_flags(folder: Path) -> dict[str, str]:
         text = (folder / "flags.cfg").read_text(encoding="utf-8")
     except OSError:
         return {}
+    return flags_in(text)
+
+
+def flags_in(text: str) -> dict[str, str]:
+    """Returns the values by name in the text of a flag file, as `flag_file` writes it."""
     pairs = (line.lstrip("-").partition("=") for line in text.splitlines())
     return {name: value if mark else "true" for name, mark, value in pairs}
 
